@@ -1,0 +1,50 @@
+/*
+ * errors.h: every error that eventcore itself raises, once.
+ *
+ * Server and client make their names and codes from this list, so that they cannot differ. The
+ * SQLSTATE class VE is ours (classes that start with 5-9 or I-Z are free for implementations). A
+ * code is never given to another error and never removed: programs compare it.
+ *
+ * DETAIL of each is one JSON object, {"error": "<name>", ...}; HINT says what to do.
+ */
+#ifndef EVENTCORE_ERRORS_H
+#define EVENTCORE_ERRORS_H
+
+/* clang-format off */
+#define EC_ERRORS(X)                                                                              \
+    X(version_conflict,         "VE001") /* a stream is not at its expected version: read again */ \
+    X(undeclared_stream,        "VE002") /* an event for a stream that `expected` does not name */ \
+    X(conflicting_expectation,  "VE003") /* one stream, two different expected versions */         \
+    X(invalid_stream_id,        "VE004")                                                           \
+    X(invalid_event,            "VE005")                                                           \
+    X(duplicate_event_id,       "VE006") /* the id is known, but not for this same event */        \
+    X(invalid_expected_version, "VE007")                                                           \
+    X(store_not_found,          "VE008")                                                           \
+    X(position_beyond_log,      "VE009") /* reading after a position that was never given */       \
+    X(position_regressed,       "VE010") /* the position sequence is behind the log */             \
+    X(append_only,              "VE011") /* UPDATE, DELETE, MERGE or TRUNCATE of events */         \
+    X(unsupported_trigger,      "VE012") /* a BEFORE INSERT row trigger could change an event */   \
+    X(relation_mismatch,        "VE013") /* a table of ours is missing or was altered */           \
+    X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
+                                            framework answers by running the transaction again */
+/* clang-format on */
+
+typedef enum ec_error {
+#define EC_ERROR_MEMBER(name, sqlstate) EC_ERROR_##name,
+    EC_ERRORS(EC_ERROR_MEMBER)
+#undef EC_ERROR_MEMBER
+} ec_error;
+
+#ifdef POSTGRES_H
+/* The errcode() of an error of the list. */
+extern int ec_error_code(ec_error error);
+
+/*
+ * Set the DETAIL of the error under construction: {"error": name, key: value, ...}. Each letter of
+ * `types` announces one pair, const char *key and its value: 's' const char *, 'i' int64,
+ * 'j' const char * that is JSON already.
+ */
+extern int ec_error_detail(ec_error error, const char *types, ...);
+#endif
+
+#endif

@@ -1,0 +1,14 @@
+/* event_writer.h: events become tuples and index entries. */
+#ifndef EVENTCORE_EVENT_WRITER_H
+#define EVENTCORE_EVENT_WRITER_H
+
+#include "relations.h"
+#include "request.h"
+
+/* Raise unsupported_trigger if events has a BEFORE INSERT row trigger that would fire. */
+extern void ec_event_writer_check_triggers(const ec_relations *relations);
+
+/* Write the events of a request; ids, versions, positions and times are set. */
+extern void ec_event_writer_write(const ec_request *request, const ec_relations *relations);
+
+#endif

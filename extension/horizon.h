@@ -1,0 +1,26 @@
+/* horizon.h: global positions, and how far the log is settled. */
+#ifndef EVENTCORE_HORIZON_H
+#define EVENTCORE_HORIZON_H
+
+#include "relations.h"
+
+/*
+ * Announce that this transaction is about to draw positions. Needs a transaction id, and the locks
+ * of all streams that will be written. Held until the transaction ends.
+ */
+extern void ec_horizon_take_ticket(const ec_relations *relations);
+
+/* Draw the next global position. The ticket must be held. */
+extern int64 ec_horizon_draw(const ec_relations *relations);
+
+/* The last position that anybody has drawn, in any store; 0 if none. */
+extern int64 ec_horizon_last_drawn(const ec_relations *relations);
+
+/*
+ * The position up to which everything is settled: every event at or below it is visible to a
+ * snapshot *taken after this call*, or will never be. Events of the own transaction do not count
+ * as open.
+ */
+extern int64 ec_horizon_safe_position(const ec_relations *relations);
+
+#endif

@@ -1,0 +1,285 @@
+/*
+ * read.c: read streams, and their versions.
+ *
+ * Each call reads under one snapshot, taken when the call begins, so that all streams are as of one
+ * instant, and as new as can be: what a command decides on the basis of an old snapshot would only
+ * conflict. In a SERIALIZABLE transaction it is the transaction's own snapshot, so that the server's
+ * own check takes the reads into account.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type_d.h"
+#include "errors.h"
+#include "event_scan.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "read.h"
+#include "relations.h"
+#include "request.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplesort.h"
+
+/* Columns that every function returning events begins with, in this order. */
+static const int row_columns[EC_ROW_COLUMNS] = {
+    EC_STREAM_ID, EC_VERSION, EC_GLOBAL_POSITION, EC_EVENT_ID,    EC_TYPE,
+    EC_DATA,      EC_PAYLOAD, EC_METADATA,        EC_RECORDED_AT,
+};
+
+void
+ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls)
+{
+    for (int i = 0; i < EC_ROW_COLUMNS; i++)
+        values[i] = ec_event_scan_value(scan, row_columns[i], &nulls[i]);
+}
+
+int64
+ec_read_max_count(FunctionCallInfo fcinfo, int argument)
+{
+    int64 count = PG_ARGISNULL(argument) ? PG_INT64_MAX : PG_GETARG_INT64(argument);
+
+    if (count < 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("max_count must not be negative"),
+                        errhint("Pass null to read without a limit.")));
+    return count;
+}
+
+static Snapshot
+push_snapshot(void)
+{
+    PushActiveSnapshot(IsolationIsSerializable() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    return GetActiveSnapshot();
+}
+
+static Datum
+stream_id_argument(FunctionCallInfo fcinfo, int argument)
+{
+    text *id;
+
+    if (PG_ARGISNULL(argument))
+        ereport(ERROR, (ec_error_code(EC_ERROR_invalid_stream_id), errmsg("stream id is null"),
+                        ec_error_detail(EC_ERROR_invalid_stream_id, "s", "problem", "is null"),
+                        errhint("Name the stream.")));
+    id = PG_GETARG_TEXT_PP(argument);
+    ec_request_check_stream_id(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+    return PointerGetDatum(id);
+}
+
+/* (stream_id text, after_version bigint, max_count bigint, backward boolean, store text) */
+PG_FUNCTION_INFO_V1(eventcore_read_stream);
+Datum
+eventcore_read_stream(PG_FUNCTION_ARGS)
+{
+    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    Datum stream_id = stream_id_argument(fcinfo, 0);
+    int64 max_count = ec_read_max_count(fcinfo, 2);
+    bool backward = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+    int64 after = !PG_ARGISNULL(1) ? PG_GETARG_INT64(1) : backward ? PG_INT64_MAX : 0;
+    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 4), AccessShareLock);
+    ec_event_scan scan;
+
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    ec_event_scan_streams(&scan, &relations, push_snapshot());
+    ec_event_scan_seek_stream(&scan, stream_id, after,
+                              backward ? BackwardScanDirection : ForwardScanDirection);
+    for (int64 i = 0; i < max_count && ec_event_scan_next(&scan); i++) {
+        Datum values[EC_ROW_COLUMNS];
+        bool nulls[EC_ROW_COLUMNS];
+
+        ec_read_row(&scan, values, nulls);
+        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+    }
+    ec_event_scan_end(&scan);
+    PopActiveSnapshot();
+    ec_relations_close(&relations);
+    return (Datum)0;
+}
+
+typedef struct wanted {
+    text *id;
+    int64 after;
+} wanted;
+
+static int
+compare_wanted(const void *left, const void *right)
+{
+    const wanted *a = left, *b = right;
+    int length_a = VARSIZE_ANY_EXHDR(a->id), length_b = VARSIZE_ANY_EXHDR(b->id);
+    int order = memcmp(VARDATA_ANY(a->id), VARDATA_ANY(b->id), Min(length_a, length_b));
+
+    return order != 0 ? order : length_a - length_b;
+}
+
+/*
+ * The streams of the argument `stream_ids`, in the order of their ids, once each. The argument
+ * number `after`, if not negative, is after_versions: null, or an array of the same length whose
+ * null elements mean 0.
+ */
+static wanted *
+wanted_streams(FunctionCallInfo fcinfo, int after, int *count)
+{
+    bool has_after = after >= 0 && !PG_ARGISNULL(after);
+    Datum *ids, *afters = NULL;
+    bool *id_nulls, *after_nulls = NULL;
+    int given, after_count, distinct = 0;
+    wanted *streams;
+
+    if (PG_ARGISNULL(0) || ARR_NDIM(PG_GETARG_ARRAYTYPE_P(0)) > 1 ||
+        (has_after && ARR_NDIM(PG_GETARG_ARRAYTYPE_P(after)) > 1))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("stream_ids must be a one-dimensional array, and after_versions one "
+                               "too, or null")));
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &ids, &id_nulls,
+                      &given);
+    if (has_after) {
+        deconstruct_array(PG_GETARG_ARRAYTYPE_P(after), INT8OID, 8, true, TYPALIGN_DOUBLE, &afters,
+                          &after_nulls, &after_count);
+        if (after_count != given)
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                            errmsg("stream_ids and after_versions differ in length")));
+    }
+
+    streams = palloc_extended(Max(given, 1) * sizeof(wanted), MCXT_ALLOC_HUGE);
+    for (int i = 0; i < given; i++) {
+        if (id_nulls[i])
+            ereport(ERROR, (ec_error_code(EC_ERROR_invalid_stream_id), errmsg("stream id is null"),
+                            ec_error_detail(EC_ERROR_invalid_stream_id, "s", "problem", "is null"),
+                            errhint("Leave out what is not a stream.")));
+        streams[i].id = DatumGetTextPP(ids[i]);
+        streams[i].after = afters == NULL || after_nulls[i] ? 0 : DatumGetInt64(afters[i]);
+        ec_request_check_stream_id(VARDATA_ANY(streams[i].id), VARSIZE_ANY_EXHDR(streams[i].id));
+    }
+    qsort(streams, given, sizeof(wanted), compare_wanted);
+    for (int i = 0; i < given; i++) {
+        if (distinct > 0 && compare_wanted(&streams[distinct - 1], &streams[i]) == 0) {
+            if (streams[distinct - 1].after != streams[i].after)
+                ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                                errmsg("stream \"%s\" stands twice in stream_ids, with different "
+                                       "versions to read after",
+                                       text_to_cstring(streams[i].id))));
+            continue;
+        }
+        streams[distinct++] = streams[i];
+    }
+    *count = distinct;
+    return streams;
+}
+
+/*
+ * Put the events of one stream into the sort, newest first: so the first gives the stream's version.
+ * A stream without events behind `after` gives a row of its version alone.
+ */
+static void
+sort_stream(ec_event_scan *scan, const wanted *stream, Tuplesortstate *sort, TupleTableSlot *row)
+{
+    Datum id = PointerGetDatum(stream->id);
+    int64 stream_version = 0;
+
+    ec_event_scan_seek_stream(scan, id, PG_INT64_MAX, BackwardScanDirection);
+    while (ec_event_scan_next(scan)) {
+        int64 version = DatumGetInt64(ec_event_scan_value(scan, EC_VERSION, NULL));
+
+        stream_version = Max(stream_version, version);
+        if (version <= stream->after)
+            break;
+        ExecClearTuple(row);
+        ec_read_row(scan, row->tts_values, row->tts_isnull);
+        row->tts_values[EC_ROW_COLUMNS] = Int64GetDatum(stream_version);
+        row->tts_isnull[EC_ROW_COLUMNS] = false;
+        ExecStoreVirtualTuple(row);
+        tuplesort_puttupleslot(sort, row);
+    }
+    if (stream_version <= stream->after) {
+        ExecStoreAllNullTuple(row);
+        row->tts_values[0] = id;
+        row->tts_isnull[0] = false;
+        row->tts_values[EC_ROW_COLUMNS] = Int64GetDatum(stream_version);
+        row->tts_isnull[EC_ROW_COLUMNS] = false;
+        tuplesort_puttupleslot(sort, row);
+    }
+}
+
+/* (stream_ids text[], after_versions bigint[], store text) */
+PG_FUNCTION_INFO_V1(eventcore_read_streams);
+Datum
+eventcore_read_streams(PG_FUNCTION_ARGS)
+{
+    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    AttrNumber by_position = 3;
+    Oid operator = Int8LessOperator, collation = InvalidOid;
+    bool nulls_first = false;
+    int count;
+    wanted *streams = wanted_streams(fcinfo, 1, &count);
+    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 2), AccessShareLock);
+    Tuplesortstate *sort;
+    TupleTableSlot *row, *sorted;
+    ec_event_scan scan;
+
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    row = MakeSingleTupleTableSlot(rows->setDesc, &TTSOpsVirtual);
+    sorted = MakeSingleTupleTableSlot(rows->setDesc, &TTSOpsMinimalTuple);
+    sort = tuplesort_begin_heap(rows->setDesc, 1, &by_position, &operator, &collation, &nulls_first,
+                                work_mem, NULL, TUPLESORT_NONE);
+    ec_event_scan_streams(&scan, &relations, push_snapshot());
+    for (int i = 0; i < count; i++)
+        sort_stream(&scan, &streams[i], sort, row);
+    ec_event_scan_end(&scan);
+
+    tuplesort_performsort(sort);
+    while (tuplesort_gettupleslot(sort, true, false, sorted, NULL))
+        tuplestore_puttupleslot(rows->setResult, sorted);
+    tuplesort_end(sort);
+    PopActiveSnapshot();
+    ExecDropSingleTupleTableSlot(sorted);
+    ExecDropSingleTupleTableSlot(row);
+    ec_relations_close(&relations);
+    return (Datum)0;
+}
+
+/* (stream_id text, store text) */
+PG_FUNCTION_INFO_V1(eventcore_stream_version);
+Datum
+eventcore_stream_version(PG_FUNCTION_ARGS)
+{
+    Datum stream_id = stream_id_argument(fcinfo, 0);
+    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 1), AccessShareLock);
+    ec_event_scan scan;
+    int64 version;
+
+    ec_event_scan_streams(&scan, &relations, push_snapshot());
+    version = ec_event_scan_stream_version(&scan, stream_id);
+    ec_event_scan_end(&scan);
+    PopActiveSnapshot();
+    ec_relations_close(&relations);
+    PG_RETURN_INT64(version);
+}
+
+/* (stream_ids text[], store text) */
+PG_FUNCTION_INFO_V1(eventcore_stream_versions);
+Datum
+eventcore_stream_versions(PG_FUNCTION_ARGS)
+{
+    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    int count;
+    wanted *streams = wanted_streams(fcinfo, -1, &count);
+    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 1), AccessShareLock);
+    ec_event_scan scan;
+
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    ec_event_scan_streams(&scan, &relations, push_snapshot());
+    for (int i = 0; i < count; i++) {
+        Datum values[2] = {PointerGetDatum(streams[i].id)};
+        bool nulls[2] = {false};
+
+        values[1] = Int64GetDatum(ec_event_scan_stream_version(&scan, values[0]));
+        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+    }
+    ec_event_scan_end(&scan);
+    PopActiveSnapshot();
+    ec_relations_close(&relations);
+    return (Datum)0;
+}

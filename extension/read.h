@@ -1,0 +1,17 @@
+/* read.h: what the functions that return events share. */
+#ifndef EVENTCORE_READ_H
+#define EVENTCORE_READ_H
+
+#include "event_scan.h"
+#include "fmgr.h"
+
+/* stream_id, version, global_position, event_id, type, data, payload, metadata, recorded_at */
+#define EC_ROW_COLUMNS 9
+
+/* Fill in those columns from the current event of a scan. */
+extern void ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls);
+
+/* The argument `max_count`; null means no limit. */
+extern int64 ec_read_max_count(FunctionCallInfo fcinfo, int argument);
+
+#endif

@@ -1,0 +1,81 @@
+-- Append events. All forms do the same; they differ in how events and expectations are passed, and
+-- in how a conflict is told.
+--
+-- Overloads differ in the number of arguments that must be given, so that untyped parameters cannot
+-- confuse them: with four or more, append takes one event.
+--
+-- The functions are C, look up no name through search_path, and so need no SET clause, which would
+-- cost each call and change the search_path under the users' own triggers.
+
+CREATE FUNCTION eventcore.append(
+    events   eventcore.new_event[],
+    expected eventcore.expected_version[] DEFAULT '{"(,-1)"}',
+    store    text DEFAULT 'default'
+) RETURNS SETOF eventcore.appended_event
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append';
+COMMENT ON FUNCTION eventcore.append(
+    eventcore.new_event[], eventcore.expected_version[], text) IS
+'Append events to their streams, all or nothing, if every stream named in "expected" is at its expected version.
+events: in the order in which they shall stand; they may alternate between streams; an empty array only checks. expected: every stream that the decision was based on; one without an event here is checked all the same. Writing to a stream that it does not name is an error. Left out, nothing is expected. store: the consistency domain.
+Returns one row an event, in the order given. Repeated with the same event ids it returns the first result and writes nothing.
+Called where a statement may run it twice (UPDATE ... SET x = append(...) under a concurrent update), it appends twice unless the events carry ids.
+Errors: version_conflict (VE001, DETAIL lists every failing stream), undeclared_stream (VE002), conflicting_expectation (VE003), invalid_stream_id (VE004), invalid_event (VE005), duplicate_event_id (VE006), invalid_expected_version (VE007), store_not_found (VE008); 40001 where waiting for a stream could deadlock with an earlier append of the same transaction.';
+
+CREATE FUNCTION eventcore.append(
+    stream_id        text,
+    expected_version bigint,
+    type             text,
+    data             jsonb,
+    metadata         jsonb DEFAULT NULL,
+    event_id         uuid  DEFAULT NULL,
+    payload          bytea DEFAULT NULL,
+    store            text  DEFAULT 'default'
+) RETURNS SETOF eventcore.appended_event
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append_event';
+COMMENT ON FUNCTION eventcore.append(text, bigint, text, jsonb, jsonb, uuid, bytea, text) IS
+'Append one event to a stream that is at an expected version (above 0: exactly; 0: no events; -1: any; -2: has events).
+The other arguments are those of eventcore.new_event(). Returns one row. Errors as of eventcore.append(events, expected).';
+
+CREATE FUNCTION eventcore.try_append(
+    events   eventcore.new_event[],
+    expected eventcore.expected_version[] DEFAULT '{"(,-1)"}',
+    store    text DEFAULT 'default'
+) RETURNS SETOF eventcore.append_outcome
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_try_append';
+COMMENT ON FUNCTION eventcore.try_append(
+    eventcore.new_event[], eventcore.expected_version[], text) IS
+'As eventcore.append(events, expected), but a version conflict comes back as rows and is no error: the transaction goes on, so look at "outcome" before COMMIT.
+Returns at least one row: see type eventcore.append_outcome. Other errors are raised.';
+
+CREATE FUNCTION eventcore.append_columns(
+    stream_ids        text[],
+    types             text[],
+    data              jsonb[],
+    metadata          jsonb[]  DEFAULT NULL,
+    event_ids         uuid[]   DEFAULT NULL,
+    payloads          bytea[]  DEFAULT NULL,
+    expected_streams  text[]   DEFAULT '{NULL}',
+    expected_versions bigint[] DEFAULT '{-1}',
+    store             text     DEFAULT 'default'
+) RETURNS SETOF eventcore.appended_event
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append_columns';
+COMMENT ON FUNCTION eventcore.append_columns(
+    text[], text[], jsonb[], jsonb[], uuid[], bytea[], text[], bigint[], text) IS
+'As eventcore.append(events, expected), for drivers: events and expectations as parallel arrays of plain types.
+The arrays of events have one element an event; data, metadata, event_ids and payloads may be null for none at all. expected_streams and expected_versions go together; a null stream with version -1 stands for every stream that is not named, and is the default.';
+
+CREATE FUNCTION eventcore.try_append_columns(
+    stream_ids        text[],
+    types             text[],
+    data              jsonb[],
+    metadata          jsonb[]  DEFAULT NULL,
+    event_ids         uuid[]   DEFAULT NULL,
+    payloads          bytea[]  DEFAULT NULL,
+    expected_streams  text[]   DEFAULT '{NULL}',
+    expected_versions bigint[] DEFAULT '{-1}',
+    store             text     DEFAULT 'default'
+) RETURNS SETOF eventcore.append_outcome
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_try_append_columns';
+COMMENT ON FUNCTION eventcore.try_append_columns(
+    text[], text[], jsonb[], jsonb[], uuid[], bytea[], text[], bigint[], text) IS
+'As eventcore.try_append(events, expected), with the arguments of eventcore.append_columns().';
