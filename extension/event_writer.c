@@ -114,6 +114,7 @@ end(writer *w)
     }
     for (int i = 0; i < w->slot_count; i++)
         ExecDropSingleTupleTableSlot(w->slots[i]);
+    ExecResetTupleTable(w->estate->es_tupleTable, false); /* slots that triggers needed */
     ExecCloseResultRelations(w->estate);
     FreeExecutorState(w->estate);
 }

@@ -28,7 +28,7 @@
  * last h, though never lower than a committed position. So `safe` is a bound for scanning, not a
  * place to stand: a reader's position never passes the last row that it scanned.
  *
- * A ticket also carries fifteen bits of a hash of the store, so that (but for chance) the open
+ * A ticket also carries fourteen bits of a hash of the store, so that (but for chance) the open
  * appends of one tenant do not hold back the readers of another.
  */
 #include "postgres.h"
@@ -48,9 +48,9 @@
 #include "utils/snapmgr.h"
 #include "event_scan.h"
 
-/* Fourth fields of our lock tags. Those of SQL's advisory locks are 1 and 2, Citus' below 100. */
-#define TICKET_CLASS 0x8000 /* | fifteen bits of the store's hash */
-#define LISTING_CLASS 0x4544
+/* Fourth fields of our lock tags, as in stream_lock.c. */
+#define LISTING_CLASS 0x2002
+#define TICKET_CLASS 0x4000 /* | fourteen bits of the store's hash */
 
 static struct {
     LocalTransactionId transaction;
@@ -76,7 +76,7 @@ static uint16
 ticket_class(text *store)
 {
     return TICKET_CLASS |
-           (hash_bytes((const unsigned char *)VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) & 0x7fff);
+           (hash_bytes((const unsigned char *)VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) & 0x3fff);
 }
 
 /* Read the sequence's only tuple, as nextval does, without drawing. */

@@ -77,8 +77,7 @@ check_store(text *store)
         ereport(ERROR,
                 (ec_error_code(EC_ERROR_store_not_found), errmsg("store \"%s\" does not exist", name),
                  ec_error_detail(EC_ERROR_store_not_found, "s", "store", name),
-                 errhint("Make it with eventcore.create_store, or leave the store out to use the "
-                         "default one.")));
+                 errhint("Check the name, or leave the store out to use the default one.")));
     }
 }
 

@@ -36,7 +36,9 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#define STREAM_LOCK_CLASS 0x4543 /* fourth field of our tags: "EC" */
+/* Fourth field of our tags. SQL's advisory locks have 1 and 2 there, those of Citus less than 100,
+ * the others of ours are in horizon.c. */
+#define STREAM_LOCK_CLASS 0x2001
 
 #define GATE_FIRST_NAP_MS 1
 #define GATE_LONGEST_NAP_MS 50

@@ -1,0 +1,80 @@
+-- The SQLSTATE and the JSON DETAIL of every error.
+BEGIN;
+SELECT plan(28);
+
+-- What a statement fails with: SQLSTATE, DETAIL as jsonb, and whether there is a HINT.
+CREATE FUNCTION pg_temp.failure(statement text, OUT state text, OUT detail jsonb, OUT has_hint boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    text_detail text;
+    hint text;
+BEGIN
+    EXECUTE statement;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, text_detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    detail := text_detail;
+    has_hint := hint <> '';
+END $$;
+CREATE FUNCTION pg_temp.fails(statement text, state text, detail jsonb, description text) RETURNS SETOF text
+LANGUAGE sql AS $$
+    SELECT is(f::text, ROW(state, detail, true)::text, description) FROM pg_temp.failure(statement) AS f
+$$;
+SELECT count(*) FROM eventcore.append(ARRAY[
+    eventcore.new_event('a', 'T'), eventcore.new_event('a', 'T'),
+    eventcore.new_event('b', 'T', event_id => '00000000-0000-7000-8000-000000000001')]);
+
+SELECT pg_temp.fails($$SELECT eventcore.append('a', 1, 'T', NULL)$$, 'VE001',
+    '{"error": "version_conflict", "violations": [{"stream_id": "a", "expected": 1, "actual": 2}]}', 'conflict');
+SELECT pg_temp.fails(
+    $$SELECT eventcore.append('{}', ARRAY[eventcore.expect('b "\', 7), eventcore.expect_none('a'), eventcore.expect('b', 1), eventcore.expect_exists('c')])$$,
+    'VE001', '{"error": "version_conflict", "violations": [{"stream_id": "b \"\\", "expected": 7, "actual": 0},
+        {"stream_id": "a", "expected": 0, "actual": 2}, {"stream_id": "c", "expected": -2, "actual": 0}]}',
+    'conflicts, in the order given');
+SELECT pg_temp.fails($$SELECT eventcore.append(ARRAY[eventcore.new_event('b', 'T'), eventcore.new_event('a', 'T')], ARRAY[eventcore.expect('b', 1)])$$,
+    'VE002', '{"error": "undeclared_stream", "stream_id": "a", "event": 2}', 'undeclared stream');
+SELECT pg_temp.fails($$SELECT eventcore.append('{}', ARRAY[eventcore.expect('a', 2), eventcore.expect('a', 1)])$$,
+    'VE003', '{"error": "conflicting_expectation", "stream_id": "a", "expected": 2, "also_expected": 1}', 'contradiction');
+SELECT pg_temp.fails(format('SELECT eventcore.append(%L, 0, %L, NULL)', id, 'T'), 'VE004',
+    jsonb_build_object('error', 'invalid_stream_id', 'stream_id', left(id, 255), 'problem', problem), 'stream id ' || problem)
+FROM (VALUES ('', 'is empty'), (' a', 'begins with white space'), (U&'a\2003', 'ends with white space'),
+    (E'a\x01b', 'contains a control character'), (repeat('a', 256), 'is longer than 255 characters')) AS ids (id, problem);
+SELECT pg_temp.fails($$SELECT eventcore.stream_version(NULL)$$, 'VE004',
+    '{"error": "invalid_stream_id", "problem": "is null"}', 'null stream id');
+SELECT pg_temp.fails(format('SELECT eventcore.append(ARRAY[%s])', event), 'VE005',
+    jsonb_build_object('error', 'invalid_event', 'event', 1, 'problem', problem), 'event ' || problem)
+FROM (VALUES ($$eventcore.new_event('a', NULL)$$, 'has no type'), ($$eventcore.new_event('a', '')$$, 'has an empty type'),
+    ($$eventcore.new_event(NULL, 'T')$$, 'has no stream id'), ($$NULL::eventcore.new_event$$, 'is null'),
+    ($$eventcore.new_event('a', 'T', '{}', payload => '')$$, 'has both data and payload')) AS events (event, problem);
+SELECT pg_temp.fails($$SELECT eventcore.append_columns('{a,b}', '{T}', NULL)$$, 'VE005',
+    '{"error": "invalid_event", "problem": "the arrays of events differ in length"}', 'arrays of different length');
+SELECT pg_temp.fails($$SELECT eventcore.append('b', -1, 'U', NULL, event_id => '00000000-0000-7000-8000-000000000001')$$,
+    'VE006', '{"error": "duplicate_event_id", "event_id": "00000000-0000-7000-8000-000000000001", "problem": "belongs to an event of another type"}',
+    'known id of another event');
+SELECT pg_temp.fails($$SELECT eventcore.append(ARRAY[eventcore.new_event('a', 'T'), eventcore.new_event('b', 'T', event_id => '00000000-0000-7000-8000-000000000001')])$$,
+    'VE006', '{"error": "duplicate_event_id", "known": ["00000000-0000-7000-8000-000000000001"]}', 'partly known ids');
+SELECT pg_temp.fails($$SELECT eventcore.append('a', NULL, 'T', NULL)$$, 'VE007',
+    '{"error": "invalid_expected_version", "expectation": 1, "expected": null}', 'null expected version');
+SELECT pg_temp.fails($$SELECT eventcore.append('a', -3, 'T', NULL)$$, 'VE007',
+    '{"error": "invalid_expected_version", "expectation": 1, "expected": -3}', 'no such expected version');
+SELECT pg_temp.fails($$SELECT eventcore.append_columns('{}', '{}', NULL, expected_streams => '{a}', expected_versions => '{1,2}')$$, 'VE007',
+    '{"error": "invalid_expected_version", "problem": "expected_streams and expected_versions differ in length"}', 'expectations of different length');
+SELECT pg_temp.fails(format('SELECT eventcore.%s', call), 'VE008', '{"error": "store_not_found", "store": "x"}', call)
+FROM (VALUES ($$append('a', 2, 'T', NULL, store => 'x')$$), ($$read_all(store => 'x')$$), ($$safe_position('x')$$)) AS calls (call);
+SELECT pg_temp.fails(
+    format('SELECT eventcore.read_all(%s)', last_value + 1), 'VE009',
+    jsonb_build_object('error', 'position_beyond_log', 'after', last_value + 1, 'last_drawn', last_value), 'position beyond the log')
+FROM eventcore.global_position;
+SELECT pg_temp.fails($$UPDATE eventcore.events SET type = 'U'$$, 'VE011',
+    '{"error": "append_only", "operation": "UPDATE"}', 'update');
+
+-- 10, 12 and 13, last because they break what the others need.
+SELECT pg_temp.fails($$SELECT setval('eventcore.global_position', 1); SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE010',
+    jsonb_build_object('error', 'position_regressed', 'drawn', 2, 'expected_above', last_value), 'the sequence went back')
+FROM eventcore.global_position;
+CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;
+CREATE TRIGGER change BEFORE INSERT ON eventcore.events FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing();
+SELECT pg_temp.fails($$SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE012',
+    '{"error": "unsupported_trigger", "trigger": "change"}', 'BEFORE INSERT row trigger');
+
+SELECT * FROM finish();
+ROLLBACK;
