@@ -44,11 +44,10 @@ typedef struct outcome {
     ec_stream **violations;
 } outcome;
 
-static void
-lock_streams(const ec_request *request, const ec_relations *relations)
+static void lock_streams(const ec_request *request, const ec_relations *relations)
 {
-    ec_stream_lock *locks = palloc_extended(Max(request->stream_count, 1) * sizeof(ec_stream_lock),
-                                            MCXT_ALLOC_HUGE);
+    ec_stream_lock *locks =
+        palloc_extended(Max(request->stream_count, 1) * sizeof(ec_stream_lock), MCXT_ALLOC_HUGE);
     int count = 0;
 
     for (int i = 0; i < request->stream_count; i++) {
@@ -64,8 +63,7 @@ lock_streams(const ec_request *request, const ec_relations *relations)
 }
 
 /* Decide what becomes of a request. Writes nothing. */
-static outcome
-decide(const ec_request *request, const ec_relations *relations)
+static outcome decide(const ec_request *request, const ec_relations *relations)
 {
     Snapshot snapshot;
     outcome result = {.kind = request->event_count > 0 ? APPENDED : VERIFIED};
@@ -75,8 +73,8 @@ decide(const ec_request *request, const ec_relations *relations)
     if (ec_idempotency_is_repeat(request, relations, snapshot))
         result.kind = REPEATED;
     else {
-        result.violation_count = ec_expected_violations(request, relations, snapshot,
-                                                        &result.violations);
+        result.violation_count =
+            ec_expected_violations(request, relations, snapshot, &result.violations);
         if (result.violation_count > 0)
             result.kind = CONFLICT;
     }
@@ -85,8 +83,7 @@ decide(const ec_request *request, const ec_relations *relations)
 }
 
 /* Give every event its version, position, id and time, in the caller's order. */
-static void
-number_events(const ec_request *request, const ec_relations *relations)
+static void number_events(const ec_request *request, const ec_relations *relations)
 {
     TimestampTz now = GetCurrentTimestamp();
 
@@ -101,8 +98,7 @@ number_events(const ec_request *request, const ec_relations *relations)
     }
 }
 
-static outcome
-append(const ec_request *request)
+static outcome append(const ec_request *request)
 {
     ec_relations relations = ec_relations_open(request->store, RowExclusiveLock);
     outcome result;
@@ -122,16 +118,14 @@ append(const ec_request *request)
     return result;
 }
 
-static void
-refuse_where_nothing_can_be_written(void)
+static void refuse_where_nothing_can_be_written(void)
 {
     PreventCommandDuringRecovery("eventcore append");
     PreventCommandIfReadOnly("eventcore append");
     PreventCommandIfParallelMode("eventcore append");
 }
 
-static void
-raise_conflict(const outcome *result)
+static void raise_conflict(const outcome *result)
 {
     const ec_stream *first = result->violations[0];
     StringInfoData json;
@@ -158,8 +152,7 @@ raise_conflict(const outcome *result)
 }
 
 /* Append, and return one row an event. A conflict is an error. */
-static Datum
-append_or_raise(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
+static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
 {
     ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
     ec_request request;
@@ -187,10 +180,19 @@ append_or_raise(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
 }
 
 /* Append, and return one row an event, or one a failing stream, or one that says 'verified'. */
-static Datum
-append_or_tell(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
+static Datum append_or_tell(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
 {
-    enum { OUTCOME, STREAM_ID, VERSION, POSITION, EVENT_ID, RECORDED_AT, EXPECTED, ACTUAL, COLUMNS };
+    enum {
+        OUTCOME,
+        STREAM_ID,
+        VERSION,
+        POSITION,
+        EVENT_ID,
+        RECORDED_AT,
+        EXPECTED,
+        ACTUAL,
+        COLUMNS
+    };
     ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
     ec_request request;
     outcome result;
@@ -234,36 +236,31 @@ append_or_tell(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
 }
 
 PG_FUNCTION_INFO_V1(eventcore_append);
-Datum
-eventcore_append(PG_FUNCTION_ARGS)
+Datum eventcore_append(PG_FUNCTION_ARGS)
 {
     return append_or_raise(fcinfo, ec_request_from_composites);
 }
 
 PG_FUNCTION_INFO_V1(eventcore_append_event);
-Datum
-eventcore_append_event(PG_FUNCTION_ARGS)
+Datum eventcore_append_event(PG_FUNCTION_ARGS)
 {
     return append_or_raise(fcinfo, ec_request_from_values);
 }
 
 PG_FUNCTION_INFO_V1(eventcore_append_columns);
-Datum
-eventcore_append_columns(PG_FUNCTION_ARGS)
+Datum eventcore_append_columns(PG_FUNCTION_ARGS)
 {
     return append_or_raise(fcinfo, ec_request_from_columns);
 }
 
 PG_FUNCTION_INFO_V1(eventcore_try_append);
-Datum
-eventcore_try_append(PG_FUNCTION_ARGS)
+Datum eventcore_try_append(PG_FUNCTION_ARGS)
 {
     return append_or_tell(fcinfo, ec_request_from_composites);
 }
 
 PG_FUNCTION_INFO_V1(eventcore_try_append_columns);
-Datum
-eventcore_try_append_columns(PG_FUNCTION_ARGS)
+Datum eventcore_try_append_columns(PG_FUNCTION_ARGS)
 {
     return append_or_tell(fcinfo, ec_request_from_columns);
 }

@@ -9,7 +9,8 @@
 #include "executor/executor.h"
 #include "storage/proc.h"
 
-/* The number of the transaction that this backend is in: never 0 inside one, and never reused soon. */
+/* The number of the transaction that this backend is in: never 0 inside one, and never reused soon.
+ */
 #if PG_VERSION_NUM >= 170000
 #define ec_transaction_number() (MyProc->vxid.lxid)
 #else

@@ -14,16 +14,14 @@ static const struct {
 #undef ERROR_ENTRY
 };
 
-int
-ec_error_code(ec_error error)
+int ec_error_code(ec_error error)
 {
     const char *state = error_list[error].sqlstate;
 
     return errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]));
 }
 
-int
-ec_error_detail(ec_error error, const char *types, ...)
+int ec_error_detail(ec_error error, const char *types, ...)
 {
     StringInfoData json;
     va_list pairs;

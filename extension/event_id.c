@@ -13,8 +13,7 @@
 #include "event_id.h"
 #include "port/pg_bswap.h"
 
-void
-ec_event_id_make(pg_uuid_t *id, TimestampTz now)
+void ec_event_id_make(pg_uuid_t *id, TimestampTz now)
 {
     static pg_prng_state random;
     static bool seeded = false;

@@ -41,8 +41,7 @@ typedef struct writer {
     const ec_event *current; /* whose index entries are being inserted */
 } writer;
 
-static bool
-trigger_is_enabled(const Trigger *trigger)
+static bool trigger_is_enabled(const Trigger *trigger)
 {
     if (trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
         return true;
@@ -51,8 +50,7 @@ trigger_is_enabled(const Trigger *trigger)
                                       : TRIGGER_FIRES_ON_ORIGIN);
 }
 
-void
-ec_event_writer_check_triggers(const ec_relations *relations)
+void ec_event_writer_check_triggers(const ec_relations *relations)
 {
     const TriggerDesc *triggers = relations->events->trigdesc;
 
@@ -64,18 +62,18 @@ ec_event_writer_check_triggers(const ec_relations *relations)
         if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE,
                                  TRIGGER_TYPE_INSERT) &&
             trigger_is_enabled(trigger))
-            ereport(ERROR,
-                    (ec_error_code(EC_ERROR_unsupported_trigger),
-                     errmsg("BEFORE INSERT row trigger \"%s\" on eventcore.events is not supported",
-                            trigger->tgname),
-                     ec_error_detail(EC_ERROR_unsupported_trigger, "s", "trigger", trigger->tgname),
-                     errhint("It could change or drop an event that was checked already. Use an AFTER "
-                             "INSERT trigger or a check constraint.")));
+            ereport(
+                ERROR,
+                (ec_error_code(EC_ERROR_unsupported_trigger),
+                 errmsg("BEFORE INSERT row trigger \"%s\" on eventcore.events is not supported",
+                        trigger->tgname),
+                 ec_error_detail(EC_ERROR_unsupported_trigger, "s", "trigger", trigger->tgname),
+                 errhint("It could change or drop an event that was checked already. Use an AFTER "
+                         "INSERT trigger or a check constraint.")));
     }
 }
 
-static void
-begin(writer *w)
+static void begin(writer *w)
 {
     Relation events = w->relations->events;
     const TriggerDesc *triggers = events->trigdesc;
@@ -93,20 +91,20 @@ begin(writer *w)
     for (int i = 0; i < w->slot_count; i++)
         w->slots[i] = table_slot_create(events, NULL);
 
-    w->has_checks = RelationGetDescr(events)->constr && RelationGetDescr(events)->constr->num_check > 0;
-    w->fires_triggers = triggers &&
-                        (triggers->trig_insert_after_row || triggers->trig_insert_before_statement ||
-                         triggers->trig_insert_after_statement);
+    w->has_checks =
+        RelationGetDescr(events)->constr && RelationGetDescr(events)->constr->num_check > 0;
+    w->fires_triggers =
+        triggers && (triggers->trig_insert_after_row || triggers->trig_insert_before_statement ||
+                     triggers->trig_insert_after_statement);
     if (w->fires_triggers) {
         AfterTriggerBeginQuery();
-        w->transition = MakeTransitionCaptureState(w->table.ri_TrigDesc, RelationGetRelid(events),
-                                                   CMD_INSERT);
+        w->transition =
+            MakeTransitionCaptureState(w->table.ri_TrigDesc, RelationGetRelid(events), CMD_INSERT);
         ExecBSInsertTriggers(w->estate, &w->table);
     }
 }
 
-static void
-end(writer *w)
+static void end(writer *w)
 {
     if (w->fires_triggers) {
         ExecASInsertTriggers(w->estate, &w->table, w->transition);
@@ -119,8 +117,7 @@ end(writer *w)
     FreeExecutorState(w->estate);
 }
 
-static void
-fill(TupleTableSlot *slot, const ec_request *request, const ec_event *event)
+static void fill(TupleTableSlot *slot, const ec_request *request, const ec_event *event)
 {
     Datum *values = slot->tts_values - 1; /* columns count from 1 */
     bool *nulls = slot->tts_isnull - 1;
@@ -143,8 +140,7 @@ fill(TupleTableSlot *slot, const ec_request *request, const ec_event *event)
     ExecStoreVirtualTuple(slot);
 }
 
-static void
-write_some(writer *w, const ec_event *const *events, int count)
+static void write_some(writer *w, const ec_event *const *events, int count)
 {
     Relation table = w->relations->events;
     MemoryContext caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(w->estate));
@@ -173,8 +169,7 @@ write_some(writer *w, const ec_event *const *events, int count)
  * Turn the unique violation of an event id into duplicate_event_id: a concurrent append to other
  * streams has used the same id and committed since this one looked it up.
  */
-static void
-rethrow(const writer *w, MemoryContext caller)
+static void rethrow(const writer *w, MemoryContext caller)
 {
     ErrorData *error;
 
@@ -188,18 +183,16 @@ rethrow(const writer *w, MemoryContext caller)
     ec_idempotency_raise_duplicate(&w->current->id, "was used by another append at the same time");
 }
 
-static int
-compare_ids(const void *left, const void *right)
+static int compare_ids(const void *left, const void *right)
 {
     return memcmp(&(*(const ec_event *const *)left)->id, &(*(const ec_event *const *)right)->id,
                   UUID_LEN);
 }
 
-void
-ec_event_writer_write(const ec_request *request, const ec_relations *relations)
+void ec_event_writer_write(const ec_request *request, const ec_relations *relations)
 {
-    const ec_event **events = palloc_extended(request->event_count * sizeof(ec_event *),
-                                              MCXT_ALLOC_HUGE);
+    const ec_event **events =
+        palloc_extended(request->event_count * sizeof(ec_event *), MCXT_ALLOC_HUGE);
     MemoryContext caller = CurrentMemoryContext;
     writer w = {.request = request, .relations = relations};
 

@@ -4,8 +4,7 @@
 #include "event_scan.h"
 #include "expected.h"
 
-static bool
-holds(const ec_stream *stream)
+static bool holds(const ec_stream *stream)
 {
     switch (stream->expected) {
     case EC_EXPECT_ANY:
@@ -17,15 +16,13 @@ holds(const ec_stream *stream)
     }
 }
 
-static int
-compare_order(const void *left, const void *right)
+static int compare_order(const void *left, const void *right)
 {
     return (*(ec_stream *const *)left)->order - (*(ec_stream *const *)right)->order;
 }
 
-int
-ec_expected_violations(const ec_request *request, const ec_relations *relations, Snapshot snapshot,
-                       ec_stream ***violations)
+int ec_expected_violations(const ec_request *request, const ec_relations *relations,
+                           Snapshot snapshot, ec_stream ***violations)
 {
     ec_event_scan scan;
     int count = 0;

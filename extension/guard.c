@@ -2,9 +2,9 @@
  * guard.c: events are never changed.
  *
  * The triggers of events that call this are ENABLE ALWAYS, so that they also fire in replica mode,
- * and there are two of each: the statement triggers stop an UPDATE, DELETE, MERGE or TRUNCATE before
- * it looks at a row; the row triggers stop the apply worker of logical replication, which fires no
- * statement triggers.
+ * and there are two of each: the statement triggers stop an UPDATE, DELETE, MERGE or TRUNCATE
+ * before it looks at a row; the row triggers stop the apply worker of logical replication, which
+ * fires no statement triggers.
  */
 #include "postgres.h"
 
@@ -13,8 +13,7 @@
 #include "fmgr.h"
 
 PG_FUNCTION_INFO_V1(eventcore_refuse_change);
-Datum
-eventcore_refuse_change(PG_FUNCTION_ARGS)
+Datum eventcore_refuse_change(PG_FUNCTION_ARGS)
 {
     const TriggerData *trigger = (const TriggerData *)fcinfo->context;
     const char *operation;

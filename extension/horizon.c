@@ -39,6 +39,7 @@
 #include "common/hashfn.h"
 #include "compat.h"
 #include "errors.h"
+#include "event_scan.h"
 #include "horizon.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -46,7 +47,6 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "event_scan.h"
 
 /* Fourth fields of our lock tags, as in stream_lock.c. */
 #define LISTING_CLASS 0x2002
@@ -59,8 +59,7 @@ static struct {
     int64 lower_bound; /* all draws of this ticket are above it */
 } ticket;
 
-static LOCKTAG
-lock_tag(int64 position, uint16 class)
+static LOCKTAG lock_tag(int64 position, uint16 class)
 {
     return (LOCKTAG){
         .locktag_field1 = MyDatabaseId,
@@ -72,16 +71,15 @@ lock_tag(int64 position, uint16 class)
     };
 }
 
-static uint16
-ticket_class(text *store)
+static uint16 ticket_class(text *store)
 {
     return TICKET_CLASS |
-           (hash_bytes((const unsigned char *)VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) & 0x3fff);
+           (hash_bytes((const unsigned char *)VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) &
+            0x3fff);
 }
 
 /* Read the sequence's only tuple, as nextval does, without drawing. */
-int64
-ec_horizon_last_drawn(const ec_relations *relations)
+int64 ec_horizon_last_drawn(const ec_relations *relations)
 {
     Buffer buffer = ReadBuffer(relations->sequence, 0);
     Page page;
@@ -102,8 +100,7 @@ ec_horizon_last_drawn(const ec_relations *relations)
  * Make sure that the sequence is not behind the log, as after a partial restore, a setval, or the
  * promotion of a logical replica: new events would get positions that readers have passed already.
  */
-static void
-check_sequence(const ec_relations *relations)
+static void check_sequence(const ec_relations *relations)
 {
     int64 last_position = ec_last_position(relations);
     int64 last_drawn = ec_horizon_last_drawn(relations);
@@ -119,8 +116,7 @@ check_sequence(const ec_relations *relations)
                          "eventcore.events));")));
 }
 
-void
-ec_horizon_take_ticket(const ec_relations *relations)
+void ec_horizon_take_ticket(const ec_relations *relations)
 {
     static struct {
         Oid sequence;
@@ -148,8 +144,7 @@ ec_horizon_take_ticket(const ec_relations *relations)
     ticket.sequence = sequence;
 }
 
-int64
-ec_horizon_draw(const ec_relations *relations)
+int64 ec_horizon_draw(const ec_relations *relations)
 {
     static struct {
         Oid sequence;
@@ -159,27 +154,29 @@ ec_horizon_draw(const ec_relations *relations)
     int64 position = nextval_internal(sequence, false);
 
     if (position <= ticket.lower_bound || (last.sequence == sequence && position <= last.position))
-        ereport(ERROR,
-                (ec_error_code(EC_ERROR_position_regressed),
-                 errmsg("the sequence of global positions went back"),
-                 ec_error_detail(EC_ERROR_position_regressed, "ii", "drawn", position, "expected_above",
-                                 Max(ticket.lower_bound, last.sequence == sequence ? last.position : 0)),
-                 errhint("The sequence eventcore.global_position must grow by 1 and keep CACHE 1: undo "
-                         "what setval or ALTER SEQUENCE did, and connect again.")));
+        ereport(
+            ERROR,
+            (ec_error_code(EC_ERROR_position_regressed),
+             errmsg("the sequence of global positions went back"),
+             ec_error_detail(
+                 EC_ERROR_position_regressed, "ii", "drawn", position, "expected_above",
+                 Max(ticket.lower_bound, last.sequence == sequence ? last.position : 0)),
+             errhint("The sequence eventcore.global_position must grow by 1 and keep CACHE 1: undo "
+                     "what setval or ALTER SEQUENCE did, and connect again.")));
     last.sequence = sequence;
     last.position = position;
     return position;
 }
 
-int64
-ec_horizon_safe_position(const ec_relations *relations)
+int64 ec_horizon_safe_position(const ec_relations *relations)
 {
     uint16 class = ticket_class(relations->store);
     LOCKTAG listing = lock_tag(0, LISTING_CLASS);
     int64 safe = ec_horizon_last_drawn(relations);
     LockData *held;
 
-    /* Listing shares all partitions of the lock table; many readers at once would starve writers. */
+    /* Listing shares all partitions of the lock table; many readers at once would starve writers.
+     */
     (void)LockAcquire(&listing, ExclusiveLock, false, false);
     held = GetLockStatusData();
     LockRelease(&listing, ExclusiveLock, false);

@@ -16,29 +16,27 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-void
-ec_idempotency_raise_duplicate(const pg_uuid_t *id, const char *problem)
+void ec_idempotency_raise_duplicate(const pg_uuid_t *id, const char *problem)
 {
     char *shown = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
 
-    ereport(ERROR,
-            (ec_error_code(EC_ERROR_duplicate_event_id), errmsg("event id %s %s", shown, problem),
-             ec_error_detail(EC_ERROR_duplicate_event_id, "ss", "event_id", shown, "problem", problem),
-             errhint("Give every event an id of its own, or none. To repeat an append, send the very "
-                     "same events again.")));
+    ereport(
+        ERROR,
+        (ec_error_code(EC_ERROR_duplicate_event_id), errmsg("event id %s %s", shown, problem),
+         ec_error_detail(EC_ERROR_duplicate_event_id, "ss", "event_id", shown, "problem", problem),
+         errhint("Give every event an id of its own, or none. To repeat an append, send the very "
+                 "same events again.")));
 }
 
-static int
-compare_ids(const void *left, const void *right)
+static int compare_ids(const void *left, const void *right)
 {
     return memcmp(*(const pg_uuid_t *const *)left, *(const pg_uuid_t *const *)right, UUID_LEN);
 }
 
-static void
-check_ids_are_distinct(const ec_request *request)
+static void check_ids_are_distinct(const ec_request *request)
 {
-    const pg_uuid_t **ids = palloc_extended(request->event_count * sizeof(pg_uuid_t *),
-                                            MCXT_ALLOC_HUGE);
+    const pg_uuid_t **ids =
+        palloc_extended(request->event_count * sizeof(pg_uuid_t *), MCXT_ALLOC_HUGE);
     int count = 0;
 
     for (int i = 0; i < request->event_count; i++)
@@ -52,8 +50,8 @@ check_ids_are_distinct(const ec_request *request)
 }
 
 /* Whether a column of the stored event equals the given value. */
-static bool
-same_value(ec_event_scan *scan, int column, Datum given, bool given_is_null, PGFunction equal)
+static bool same_value(ec_event_scan *scan, int column, Datum given, bool given_is_null,
+                       PGFunction equal)
 {
     bool stored_is_null;
     Datum stored = ec_event_scan_value(scan, column, &stored_is_null);
@@ -64,8 +62,7 @@ same_value(ec_event_scan *scan, int column, Datum given, bool given_is_null, PGF
 }
 
 /* Take the result of the stored event over into the given one, which must be the same. */
-static void
-take_over(ec_event_scan *scan, ec_event *event)
+static void take_over(ec_event_scan *scan, ec_event *event)
 {
     if (!same_value(scan, EC_STREAM_ID, event->stream_id, false, texteq))
         ec_idempotency_raise_duplicate(&event->id, "belongs to an event of another stream");
@@ -79,8 +76,7 @@ take_over(ec_event_scan *scan, ec_event *event)
     event->recorded_at = DatumGetTimestampTz(ec_event_scan_value(scan, EC_RECORDED_AT, NULL));
 }
 
-static void
-raise_partly_known(const bool *known, const ec_request *request, int known_count)
+static void raise_partly_known(const bool *known, const ec_request *request, int known_count)
 {
     StringInfoData ids;
 
@@ -91,16 +87,16 @@ raise_partly_known(const bool *known, const ec_request *request, int known_count
                              DatumGetCString(DirectFunctionCall1(
                                  uuid_out, UUIDPGetDatum(&request->events[i].id))));
     appendStringInfoChar(&ids, ']');
-    ereport(ERROR,
-            (ec_error_code(EC_ERROR_duplicate_event_id),
-             errmsg("%d of the %d events are in the store already", known_count, request->event_count),
-             ec_error_detail(EC_ERROR_duplicate_event_id, "j", "known", ids.data),
-             errhint("An append is repeated whole, with the events of the first time and no others.")));
+    ereport(
+        ERROR,
+        (ec_error_code(EC_ERROR_duplicate_event_id),
+         errmsg("%d of the %d events are in the store already", known_count, request->event_count),
+         ec_error_detail(EC_ERROR_duplicate_event_id, "j", "known", ids.data),
+         errhint("An append is repeated whole, with the events of the first time and no others.")));
 }
 
-bool
-ec_idempotency_is_repeat(const ec_request *request, const ec_relations *relations,
-                         Snapshot snapshot)
+bool ec_idempotency_is_repeat(const ec_request *request, const ec_relations *relations,
+                              Snapshot snapshot)
 {
     ec_event_scan scan;
     bool *known;

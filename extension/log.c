@@ -28,23 +28,20 @@ typedef struct log_reader {
     int64 remaining;
 } log_reader;
 
-static void
-refuse_in_recovery(void)
+static void refuse_in_recovery(void)
 {
     if (RecoveryInProgress())
-        ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                 errmsg("the log cannot be read during recovery"),
-                 errdetail("Which appends are still open is known on the primary only."),
-                 errhint("Read the log on the primary. Streams can be read here.")));
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("the log cannot be read during recovery"),
+                        errdetail("Which appends are still open is known on the primary only."),
+                        errhint("Read the log on the primary. Streams can be read here.")));
 }
 
 /*
  * Give rows behind the reader's position up to `until`, or, if that is negative, as long as their
  * positions follow on without a gap. Returns whether it stopped at a gap.
  */
-static bool
-scan_log(log_reader *reader, const ec_relations *relations, int64 until)
+static bool scan_log(log_reader *reader, const ec_relations *relations, int64 until)
 {
     ec_event_scan scan;
     bool gap = false;
@@ -73,8 +70,7 @@ scan_log(log_reader *reader, const ec_relations *relations, int64 until)
 
 /* (after bigint, max_count bigint, store text) */
 PG_FUNCTION_INFO_V1(eventcore_read_all);
-Datum
-eventcore_read_all(PG_FUNCTION_ARGS)
+Datum eventcore_read_all(PG_FUNCTION_ARGS)
 {
     log_reader reader;
     ec_relations relations;
@@ -87,14 +83,15 @@ eventcore_read_all(PG_FUNCTION_ARGS)
     relations = ec_relations_open(ec_request_store(fcinfo, 2), AccessShareLock);
     last_drawn = ec_horizon_last_drawn(&relations);
     if (reader.position > last_drawn || reader.position < 0)
-        ereport(ERROR,
-                (ec_error_code(EC_ERROR_position_beyond_log),
-                 errmsg("there is no position " INT64_FORMAT " in the log", reader.position),
-                 ec_error_detail(EC_ERROR_position_beyond_log, "ii", "after", reader.position,
-                                 "last_drawn", last_drawn),
-                 errhint("The log is shorter than the reader remembers: the database was restored, or "
-                         "lost its tail. Reset the reader to a position that exists; 0 is the "
-                         "beginning.")));
+        ereport(
+            ERROR,
+            (ec_error_code(EC_ERROR_position_beyond_log),
+             errmsg("there is no position " INT64_FORMAT " in the log", reader.position),
+             ec_error_detail(EC_ERROR_position_beyond_log, "ii", "after", reader.position,
+                             "last_drawn", last_drawn),
+             errhint("The log is shorter than the reader remembers: the database was restored, or "
+                     "lost its tail. Reset the reader to a position that exists; 0 is the "
+                     "beginning.")));
 
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     if (scan_log(&reader, &relations, -1))
@@ -105,8 +102,7 @@ eventcore_read_all(PG_FUNCTION_ARGS)
 
 /* (store text) */
 PG_FUNCTION_INFO_V1(eventcore_safe_position);
-Datum
-eventcore_safe_position(PG_FUNCTION_ARGS)
+Datum eventcore_safe_position(PG_FUNCTION_ARGS)
 {
     ec_relations relations;
     int64 position;
@@ -120,8 +116,7 @@ eventcore_safe_position(PG_FUNCTION_ARGS)
 
 /* (store text) */
 PG_FUNCTION_INFO_V1(eventcore_last_position);
-Datum
-eventcore_last_position(PG_FUNCTION_ARGS)
+Datum eventcore_last_position(PG_FUNCTION_ARGS)
 {
     ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 0), AccessShareLock);
     int64 position = ec_last_position(&relations);

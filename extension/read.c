@@ -3,8 +3,8 @@
  *
  * Each call reads under one snapshot, taken when the call begins, so that all streams are as of one
  * instant, and as new as can be: what a command decides on the basis of an old snapshot would only
- * conflict. In a SERIALIZABLE transaction it is the transaction's own snapshot, so that the server's
- * own check takes the reads into account.
+ * conflict. In a SERIALIZABLE transaction it is the transaction's own snapshot, so that the
+ * server's own check takes the reads into account.
  */
 #include "postgres.h"
 
@@ -29,34 +29,30 @@ static const int row_columns[EC_ROW_COLUMNS] = {
     EC_DATA,      EC_PAYLOAD, EC_METADATA,        EC_RECORDED_AT,
 };
 
-void
-ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls)
+void ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls)
 {
     for (int i = 0; i < EC_ROW_COLUMNS; i++)
         values[i] = ec_event_scan_value(scan, row_columns[i], &nulls[i]);
 }
 
-int64
-ec_read_max_count(FunctionCallInfo fcinfo, int argument)
+int64 ec_read_max_count(FunctionCallInfo fcinfo, int argument)
 {
     int64 count = PG_ARGISNULL(argument) ? PG_INT64_MAX : PG_GETARG_INT64(argument);
 
     if (count < 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("max_count must not be negative"),
-                        errhint("Pass null to read without a limit.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_count must not be negative"),
+                 errhint("Pass null to read without a limit.")));
     return count;
 }
 
-static Snapshot
-push_snapshot(void)
+static Snapshot push_snapshot(void)
 {
     PushActiveSnapshot(IsolationIsSerializable() ? GetTransactionSnapshot() : GetLatestSnapshot());
     return GetActiveSnapshot();
 }
 
-static Datum
-stream_id_argument(FunctionCallInfo fcinfo, int argument)
+static Datum stream_id_argument(FunctionCallInfo fcinfo, int argument)
 {
     text *id;
 
@@ -71,8 +67,7 @@ stream_id_argument(FunctionCallInfo fcinfo, int argument)
 
 /* (stream_id text, after_version bigint, max_count bigint, backward boolean, store text) */
 PG_FUNCTION_INFO_V1(eventcore_read_stream);
-Datum
-eventcore_read_stream(PG_FUNCTION_ARGS)
+Datum eventcore_read_stream(PG_FUNCTION_ARGS)
 {
     ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
     Datum stream_id = stream_id_argument(fcinfo, 0);
@@ -104,8 +99,7 @@ typedef struct wanted {
     int64 after;
 } wanted;
 
-static int
-compare_wanted(const void *left, const void *right)
+static int compare_wanted(const void *left, const void *right)
 {
     const wanted *a = left, *b = right;
     int length_a = VARSIZE_ANY_EXHDR(a->id), length_b = VARSIZE_ANY_EXHDR(b->id);
@@ -119,8 +113,7 @@ compare_wanted(const void *left, const void *right)
  * number `after`, if not negative, is after_versions: null, or an array of the same length whose
  * null elements mean 0.
  */
-static wanted *
-wanted_streams(FunctionCallInfo fcinfo, int after, int *count)
+static wanted *wanted_streams(FunctionCallInfo fcinfo, int after, int *count)
 {
     bool has_after = after >= 0 && !PG_ARGISNULL(after);
     Datum *ids, *afters = NULL;
@@ -170,11 +163,11 @@ wanted_streams(FunctionCallInfo fcinfo, int after, int *count)
 }
 
 /*
- * Put the events of one stream into the sort, newest first: so the first gives the stream's version.
- * A stream without events behind `after` gives a row of its version alone.
+ * Put the events of one stream into the sort, newest first: so the first gives the stream's
+ * version. A stream without events behind `after` gives a row of its version alone.
  */
-static void
-sort_stream(ec_event_scan *scan, const wanted *stream, Tuplesortstate *sort, TupleTableSlot *row)
+static void sort_stream(ec_event_scan *scan, const wanted *stream, Tuplesortstate *sort,
+                        TupleTableSlot *row)
 {
     Datum id = PointerGetDatum(stream->id);
     int64 stream_version = 0;
@@ -205,12 +198,11 @@ sort_stream(ec_event_scan *scan, const wanted *stream, Tuplesortstate *sort, Tup
 
 /* (stream_ids text[], after_versions bigint[], store text) */
 PG_FUNCTION_INFO_V1(eventcore_read_streams);
-Datum
-eventcore_read_streams(PG_FUNCTION_ARGS)
+Datum eventcore_read_streams(PG_FUNCTION_ARGS)
 {
     ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
     AttrNumber by_position = 3;
-    Oid operator = Int8LessOperator, collation = InvalidOid;
+    Oid operator= Int8LessOperator, collation = InvalidOid;
     bool nulls_first = false;
     int count;
     wanted *streams = wanted_streams(fcinfo, 1, &count);
@@ -222,8 +214,8 @@ eventcore_read_streams(PG_FUNCTION_ARGS)
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     row = MakeSingleTupleTableSlot(rows->setDesc, &TTSOpsVirtual);
     sorted = MakeSingleTupleTableSlot(rows->setDesc, &TTSOpsMinimalTuple);
-    sort = tuplesort_begin_heap(rows->setDesc, 1, &by_position, &operator, &collation, &nulls_first,
-                                work_mem, NULL, TUPLESORT_NONE);
+    sort = tuplesort_begin_heap(rows->setDesc, 1, &by_position, &operator, & collation,
+                                &nulls_first, work_mem, NULL, TUPLESORT_NONE);
     ec_event_scan_streams(&scan, &relations, push_snapshot());
     for (int i = 0; i < count; i++)
         sort_stream(&scan, &streams[i], sort, row);
@@ -242,8 +234,7 @@ eventcore_read_streams(PG_FUNCTION_ARGS)
 
 /* (stream_id text, store text) */
 PG_FUNCTION_INFO_V1(eventcore_stream_version);
-Datum
-eventcore_stream_version(PG_FUNCTION_ARGS)
+Datum eventcore_stream_version(PG_FUNCTION_ARGS)
 {
     Datum stream_id = stream_id_argument(fcinfo, 0);
     ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 1), AccessShareLock);
@@ -260,8 +251,7 @@ eventcore_stream_version(PG_FUNCTION_ARGS)
 
 /* (stream_ids text[], store text) */
 PG_FUNCTION_INFO_V1(eventcore_stream_versions);
-Datum
-eventcore_stream_versions(PG_FUNCTION_ARGS)
+Datum eventcore_stream_versions(PG_FUNCTION_ARGS)
 {
     ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
     int count;

@@ -23,22 +23,20 @@
 #include "utils/rel.h"
 
 static const Oid event_column_types[EC_EVENT_COLUMNS] = {
-    TEXTOID, INT8OID, TEXTOID, INT8OID, UUIDOID, TEXTOID, JSONBOID, BYTEAOID, JSONBOID, TIMESTAMPTZOID,
+    TEXTOID, INT8OID,  TEXTOID,  INT8OID,  UUIDOID,
+    TEXTOID, JSONBOID, BYTEAOID, JSONBOID, TIMESTAMPTZOID,
 };
 
-static void
-raise_mismatch(const char *relation, const char *problem)
+static void raise_mismatch(const char *relation, const char *problem)
 {
-    ereport(ERROR,
-            (ec_error_code(EC_ERROR_relation_mismatch),
-             errmsg("relation \"eventcore.%s\" %s", relation, problem),
-             ec_error_detail(EC_ERROR_relation_mismatch, "s", "relation", relation),
-             errhint("The relations of eventcore belong to the extension: restore them as "
-                     "CREATE EXTENSION made them.")));
+    ereport(ERROR, (ec_error_code(EC_ERROR_relation_mismatch),
+                    errmsg("relation \"eventcore.%s\" %s", relation, problem),
+                    ec_error_detail(EC_ERROR_relation_mismatch, "s", "relation", relation),
+                    errhint("The relations of eventcore belong to the extension: restore them as "
+                            "CREATE EXTENSION made them.")));
 }
 
-static Oid
-find_relation(const char *name)
+static Oid find_relation(const char *name)
 {
     Oid schema = get_namespace_oid("eventcore", true);
     Oid relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
@@ -53,8 +51,7 @@ find_relation(const char *name)
  * other is looked up, because a mistyped name must not open an empty universe in which every
  * stream is at version 0.
  */
-static void
-check_store(text *store)
+static void check_store(text *store)
 {
     Relation stores;
     ScanKeyData key;
@@ -74,15 +71,14 @@ check_store(text *store)
     if (!found) {
         char *name = text_to_cstring(store);
 
-        ereport(ERROR,
-                (ec_error_code(EC_ERROR_store_not_found), errmsg("store \"%s\" does not exist", name),
-                 ec_error_detail(EC_ERROR_store_not_found, "s", "store", name),
-                 errhint("Check the name, or leave the store out to use the default one.")));
+        ereport(ERROR, (ec_error_code(EC_ERROR_store_not_found),
+                        errmsg("store \"%s\" does not exist", name),
+                        ec_error_detail(EC_ERROR_store_not_found, "s", "store", name),
+                        errhint("Check the name, or leave the store out to use the default one.")));
     }
 }
 
-static void
-check_event_columns(Relation events)
+static void check_event_columns(Relation events)
 {
     TupleDesc columns = RelationGetDescr(events);
     bool same = events->rd_rel->relkind == RELKIND_RELATION && columns->natts == EC_EVENT_COLUMNS;
@@ -95,19 +91,18 @@ check_event_columns(Relation events)
 }
 
 /* Whether an index can answer for uniqueness and order of exactly these columns. */
-static bool
-index_covers(Relation index, int count, const AttrNumber *columns)
+static bool index_covers(Relation index, int count, const AttrNumber *columns)
 {
     Form_pg_index form = index->rd_index;
 
-    if (!form->indisvalid || !form->indisunique || !form->indimmediate || form->indnkeyatts != count ||
+    if (!form->indisvalid || !form->indisunique || !form->indimmediate ||
+        form->indnkeyatts != count ||
         !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
         return false;
     return memcmp(form->indkey.values, columns, count * sizeof(AttrNumber)) == 0;
 }
 
-ec_relations
-ec_relations_open(text *store, LOCKMODE lockmode)
+ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
 {
     static const AttrNumber position_columns[] = {EC_STORE, EC_GLOBAL_POSITION};
     static const AttrNumber version_columns[] = {EC_STORE, EC_STREAM_ID, EC_VERSION};
@@ -145,8 +140,7 @@ ec_relations_open(text *store, LOCKMODE lockmode)
     return relations;
 }
 
-void
-ec_relations_close(ec_relations *relations)
+void ec_relations_close(ec_relations *relations)
 {
     for (int i = 0; i < relations->index_count; i++)
         index_close(relations->indexes[i], NoLock);

@@ -28,8 +28,8 @@ enum {
 typedef struct ec_relations {
     text *store;
     Relation events;
-    Relation sequence;    /* of global positions */
-    Oid gate;             /* see stream_lock.c */
+    Relation sequence; /* of global positions */
+    Oid gate;          /* see stream_lock.c */
     int index_count;
     Relation *indexes;    /* all indexes of events; three of them are the next */
     Relation by_position; /* (store, global_position) */

@@ -40,49 +40,47 @@ typedef struct mention {
     Datum datum; /* text */
 } mention;
 
-static void
-raise_invalid_event(int number, const char *problem)
+static void raise_invalid_event(int number, const char *problem)
 {
-    ereport(ERROR, (ec_error_code(EC_ERROR_invalid_event), errmsg("event %d %s", number, problem),
-                    ec_error_detail(EC_ERROR_invalid_event, "is", "event", (int64)number, "problem",
-                                    problem),
-                    errhint("An event has a stream id, a type of 1 to 255 characters, and either data "
-                            "(JSON) or payload (bytes).")));
+    ereport(
+        ERROR,
+        (ec_error_code(EC_ERROR_invalid_event), errmsg("event %d %s", number, problem),
+         ec_error_detail(EC_ERROR_invalid_event, "is", "event", (int64)number, "problem", problem),
+         errhint("An event has a stream id, a type of 1 to 255 characters, and either data "
+                 "(JSON) or payload (bytes).")));
 }
 
-static void
-raise_bad_arrays(ec_error error, const char *problem)
+static void raise_bad_arrays(ec_error error, const char *problem)
 {
-    ereport(ERROR, (ec_error_code(error), errmsg("%s", problem),
-                    ec_error_detail(error, "s", "problem", problem),
-                    errhint("Pass one-dimensional arrays of one length, one element for each event or "
-                            "each expectation.")));
+    ereport(ERROR,
+            (ec_error_code(error), errmsg("%s", problem),
+             ec_error_detail(error, "s", "problem", problem),
+             errhint("Pass one-dimensional arrays of one length, one element for each event or "
+                     "each expectation.")));
 }
 
-static void
-raise_invalid_stream_id(const char *id, int length, const char *problem)
+static void raise_invalid_stream_id(const char *id, int length, const char *problem)
 {
     char *shown = id ? pnstrdup(id, pg_mbcliplen(id, length, MAX_NAME_CHARACTERS)) : NULL;
 
-    ereport(ERROR,
-            (ec_error_code(EC_ERROR_invalid_stream_id), errmsg("stream id %s", problem),
-             shown ? ec_error_detail(EC_ERROR_invalid_stream_id, "ss", "stream_id", shown, "problem",
-                                     problem)
-                   : ec_error_detail(EC_ERROR_invalid_stream_id, "s", "problem", problem),
-             errhint("A stream id has 1 to 255 characters, no control characters, and neither begins "
-                     "nor ends with white space.")));
+    ereport(
+        ERROR,
+        (ec_error_code(EC_ERROR_invalid_stream_id), errmsg("stream id %s", problem),
+         shown ? ec_error_detail(EC_ERROR_invalid_stream_id, "ss", "stream_id", shown, "problem",
+                                 problem)
+               : ec_error_detail(EC_ERROR_invalid_stream_id, "s", "problem", problem),
+         errhint("A stream id has 1 to 255 characters, no control characters, and neither begins "
+                 "nor ends with white space.")));
 }
 
 /* White space of Unicode (property White_Space) that is no control character. */
-static bool
-is_space(pg_wchar c)
+static bool is_space(pg_wchar c)
 {
     return c == ' ' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
            c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-void
-ec_request_check_stream_id(const char *id, int length)
+void ec_request_check_stream_id(const char *id, int length)
 {
     bool utf8 = GetDatabaseEncoding() == PG_UTF8;
     int characters = 0;
@@ -106,27 +104,26 @@ ec_request_check_stream_id(const char *id, int length)
         raise_invalid_stream_id(id, length, "ends with white space");
 }
 
-static void
-check_expected_version(const expectation *e, int number)
+static void check_expected_version(const expectation *e, int number)
 {
     int64 version = DatumGetInt64(e->version);
 
     if (e->version_is_null || version < EC_EXPECT_EXISTS) {
         const char *shown = e->version_is_null ? "null" : psprintf(INT64_FORMAT, version);
 
-        ereport(ERROR, (ec_error_code(EC_ERROR_invalid_expected_version),
-                        errmsg("%s is not an expected version", shown),
-                        ec_error_detail(EC_ERROR_invalid_expected_version, "ij", "expectation",
-                                        (int64)number, "expected", shown),
-                        errhint("Expect a version above 0, or 0 (no stream), -1 (any version) or -2 "
-                                "(the stream exists). There is no null: to check nothing, expect any.")));
+        ereport(ERROR,
+                (ec_error_code(EC_ERROR_invalid_expected_version),
+                 errmsg("%s is not an expected version", shown),
+                 ec_error_detail(EC_ERROR_invalid_expected_version, "ij", "expectation",
+                                 (int64)number, "expected", shown),
+                 errhint("Expect a version above 0, or 0 (no stream), -1 (any version) or -2 "
+                         "(the stream exists). There is no null: to check nothing, expect any.")));
     }
     if (e->stream_is_null && version != EC_EXPECT_ANY)
         raise_invalid_stream_id(NULL, 0, "is null");
 }
 
-static void
-check_event(ec_event *event, bool stream_is_null, bool type_is_null, int number)
+static void check_event(ec_event *event, bool stream_is_null, bool type_is_null, int number)
 {
     int characters;
 
@@ -148,8 +145,7 @@ check_event(ec_event *event, bool stream_is_null, bool type_is_null, int number)
     }
 }
 
-static void
-mention_stream(mention *m, text *store, Datum stream_id, int order)
+static void mention_stream(mention *m, text *store, Datum stream_id, int order)
 {
     text *id = DatumGetTextPP(stream_id);
 
@@ -160,15 +156,13 @@ mention_stream(mention *m, text *store, Datum stream_id, int order)
     m->lock_tag = ec_stream_lock_tag(store, m->id, m->length);
 }
 
-static bool
-same_stream(const mention *a, const mention *b)
+static bool same_stream(const mention *a, const mention *b)
 {
     return a->lock_tag == b->lock_tag && a->length == b->length &&
            memcmp(a->id, b->id, a->length) == 0;
 }
 
-static int
-compare_mentions(const void *left, const void *right)
+static int compare_mentions(const void *left, const void *right)
 {
     const mention *a = left, *b = right;
 
@@ -179,8 +173,7 @@ compare_mentions(const void *left, const void *right)
     return a->order - b->order;
 }
 
-static void
-raise_conflicting_expectation(const ec_stream *stream, int64 other)
+static void raise_conflicting_expectation(const ec_stream *stream, int64 other)
 {
     char *id = pnstrdup(stream->id, stream->length);
 
@@ -192,22 +185,22 @@ raise_conflicting_expectation(const ec_stream *stream, int64 other)
              errhint("Name each stream once, at the version that the decision was based on.")));
 }
 
-static void
-raise_undeclared_stream(const ec_stream *stream, int event)
+static void raise_undeclared_stream(const ec_stream *stream, int event)
 {
     char *id = pnstrdup(stream->id, stream->length);
 
-    ereport(ERROR,
-            (ec_error_code(EC_ERROR_undeclared_stream),
-             errmsg("event %d goes to stream \"%s\", of which no version is expected", event, id),
-             ec_error_detail(EC_ERROR_undeclared_stream, "si", "stream_id", id, "event", (int64)event),
-             errhint("Name every stream that the append writes in its expectations; to check nothing, "
-                     "expect any version of it.")));
+    ereport(
+        ERROR,
+        (ec_error_code(EC_ERROR_undeclared_stream),
+         errmsg("event %d goes to stream \"%s\", of which no version is expected", event, id),
+         ec_error_detail(EC_ERROR_undeclared_stream, "si", "stream_id", id, "event", (int64)event),
+         errhint("Name every stream that the append writes in its expectations; to check nothing, "
+                 "expect any version of it.")));
 }
 
 /* Make the streams of the request from its events and the expectations. */
-static void
-collect_streams(ec_request *request, const expectation *expectations, int expectation_count)
+static void collect_streams(ec_request *request, const expectation *expectations,
+                            int expectation_count)
 {
     int total = expectation_count + request->event_count;
     mention *mentions = palloc_extended(Max(total, 1) * sizeof(mention), MCXT_ALLOC_HUGE);
@@ -266,8 +259,7 @@ typedef struct column {
     int count;
 } column;
 
-static column
-array_elements(FunctionCallInfo fcinfo, int argument, ec_error error)
+static column array_elements(FunctionCallInfo fcinfo, int argument, ec_error error)
 {
     column result = {NULL, NULL, 0};
     ArrayType *array;
@@ -288,8 +280,8 @@ array_elements(FunctionCallInfo fcinfo, int argument, ec_error error)
     return result;
 }
 
-static column
-required_elements(FunctionCallInfo fcinfo, int argument, ec_error error, const char *problem)
+static column required_elements(FunctionCallInfo fcinfo, int argument, ec_error error,
+                                const char *problem)
 {
     column result = array_elements(fcinfo, argument, error);
 
@@ -299,27 +291,25 @@ required_elements(FunctionCallInfo fcinfo, int argument, ec_error error, const c
 }
 
 /* The fields of one of our composite types: `count` of them. */
-static void
-composite_fields(Datum composite, Datum *values, bool *nulls, int count)
+static void composite_fields(Datum composite, Datum *values, bool *nulls, int count)
 {
     HeapTupleHeader header = DatumGetHeapTupleHeader(composite);
-    TupleDesc fields = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
-                                              HeapTupleHeaderGetTypMod(header));
+    TupleDesc fields =
+        lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
     HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
 
     if (fields->natts != count)
-        ereport(ERROR, (ec_error_code(EC_ERROR_relation_mismatch),
-                        errmsg("type %s was altered",
-                               format_type_be(HeapTupleHeaderGetTypeId(header))),
-                        ec_error_detail(EC_ERROR_relation_mismatch, ""),
-                        errhint("The types of eventcore belong to the extension: restore them as "
-                                "CREATE EXTENSION made them.")));
+        ereport(ERROR,
+                (ec_error_code(EC_ERROR_relation_mismatch),
+                 errmsg("type %s was altered", format_type_be(HeapTupleHeaderGetTypeId(header))),
+                 ec_error_detail(EC_ERROR_relation_mismatch, ""),
+                 errhint("The types of eventcore belong to the extension: restore them as "
+                         "CREATE EXTENSION made them.")));
     heap_deform_tuple(&tuple, fields, values, nulls);
     ReleaseTupleDesc(fields);
 }
 
-static void
-set_event_id(ec_request *request, ec_event *event, Datum id, bool is_null)
+static void set_event_id(ec_request *request, ec_event *event, Datum id, bool is_null)
 {
     event->id_is_given = !is_null;
     if (!is_null) {
@@ -328,8 +318,7 @@ set_event_id(ec_request *request, ec_event *event, Datum id, bool is_null)
     }
 }
 
-text *
-ec_request_store(FunctionCallInfo fcinfo, int argument)
+text *ec_request_store(FunctionCallInfo fcinfo, int argument)
 {
     if (PG_ARGISNULL(argument))
         ereport(ERROR, (ec_error_code(EC_ERROR_store_not_found), errmsg("store must not be null"),
@@ -338,24 +327,22 @@ ec_request_store(FunctionCallInfo fcinfo, int argument)
     return PG_GETARG_TEXT_PP(argument);
 }
 
-static void
-allocate_events(ec_request *request, int count)
+static void allocate_events(ec_request *request, int count)
 {
     request->event_count = count;
-    request->events = palloc_extended(Max(count, 1) * sizeof(ec_event),
-                                      MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+    request->events =
+        palloc_extended(Max(count, 1) * sizeof(ec_event), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 /* (events new_event[], expected expected_version[], store text) */
-ec_request
-ec_request_from_composites(FunctionCallInfo fcinfo)
+ec_request ec_request_from_composites(FunctionCallInfo fcinfo)
 {
     ec_request request = {.store = ec_request_store(fcinfo, 2)};
     column events = required_elements(fcinfo, 0, EC_ERROR_invalid_event, "events must not be null");
     column expected = required_elements(fcinfo, 1, EC_ERROR_invalid_expected_version,
                                         "expected must not be null");
-    expectation *expectations = palloc_extended(Max(expected.count, 1) * sizeof(expectation),
-                                                MCXT_ALLOC_HUGE);
+    expectation *expectations =
+        palloc_extended(Max(expected.count, 1) * sizeof(expectation), MCXT_ALLOC_HUGE);
 
     allocate_events(&request, events.count);
     for (int i = 0; i < events.count; i++) {
@@ -391,8 +378,7 @@ ec_request_from_composites(FunctionCallInfo fcinfo)
 }
 
 /* The element of a column, null where the whole column is missing. */
-static Datum
-element(const column *c, int i, bool *is_null)
+static Datum element(const column *c, int i, bool *is_null)
 {
     *is_null = c->values == NULL || c->nulls[i];
     return *is_null ? (Datum)0 : c->values[i];
@@ -402,8 +388,7 @@ element(const column *c, int i, bool *is_null)
  * (stream_ids text[], types text[], data jsonb[], metadata jsonb[], event_ids uuid[],
  * payloads bytea[], expected_streams text[], expected_versions bigint[], store text)
  */
-ec_request
-ec_request_from_columns(FunctionCallInfo fcinfo)
+ec_request ec_request_from_columns(FunctionCallInfo fcinfo)
 {
     ec_request request = {.store = ec_request_store(fcinfo, 8)};
     const ec_error events = EC_ERROR_invalid_event, expected = EC_ERROR_invalid_expected_version;
@@ -450,11 +435,11 @@ ec_request_from_columns(FunctionCallInfo fcinfo)
  * (stream_id text, expected_version bigint, type text, data jsonb, metadata jsonb, event_id uuid,
  * payload bytea, store text)
  */
-ec_request
-ec_request_from_values(FunctionCallInfo fcinfo)
+ec_request ec_request_from_values(FunctionCallInfo fcinfo)
 {
     ec_request request = {.store = ec_request_store(fcinfo, 7)};
-    expectation expected = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_ARGISNULL(0), PG_ARGISNULL(1)};
+    expectation expected = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_ARGISNULL(0),
+                            PG_ARGISNULL(1)};
     ec_event *event;
 
     allocate_events(&request, 1);

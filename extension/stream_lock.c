@@ -29,10 +29,10 @@
 #include "compat.h"
 #include "errors.h"
 #include "miscadmin.h"
-#include "stream_lock.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "stream_lock.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -51,11 +51,10 @@ static struct {
     uint64 highest;
 } held;
 
-uint64
-ec_stream_lock_tag(text *store, const char *stream_id, int length)
+uint64 ec_stream_lock_tag(text *store, const char *stream_id, int length)
 {
-    uint64 seed = hash_bytes_extended((const unsigned char *)VARDATA_ANY(store),
-                                      VARSIZE_ANY_EXHDR(store), 0);
+    uint64 seed =
+        hash_bytes_extended((const unsigned char *)VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store), 0);
 
     return hash_bytes_extended((const unsigned char *)stream_id, length, seed);
 }
@@ -64,14 +63,12 @@ ec_stream_lock_tag(text *store, const char *stream_id, int length)
  * The most stream locks that one transaction takes: a sixteenth of the lock table, so that sixteen
  * of the largest appends, or any number of small ones, fit at a time.
  */
-static int
-lock_budget(void)
+static int lock_budget(void)
 {
     return max_locks_per_xact * (MaxBackends + max_prepared_xacts) / 16;
 }
 
-static void
-raise_stream_locked(const char *reason)
+static void raise_stream_locked(const char *reason)
 {
     ereport(ERROR, (ec_error_code(EC_ERROR_stream_locked),
                     errmsg("could not lock a stream without risk of deadlock"),
@@ -84,8 +81,7 @@ raise_stream_locked(const char *reason)
  * Take the gate for this transaction alone. With stream locks in hand somebody may be waiting for
  * us while holding the gate open: then give up after deadlock_timeout.
  */
-static void
-close_gate(Oid gate)
+static void close_gate(Oid gate)
 {
     TimestampTz start = GetCurrentTimestamp();
     long nap = GATE_FIRST_NAP_MS;
@@ -94,7 +90,8 @@ close_gate(Oid gate)
         if (held.count > 0 &&
             TimestampDifferenceExceeds(start, GetCurrentTimestamp(), DeadlockTimeout))
             raise_stream_locked("the transaction needs more locks than its share, and holds some");
-        if (LockTimeout > 0 && TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LockTimeout))
+        if (LockTimeout > 0 &&
+            TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LockTimeout))
             ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                             errmsg("canceling statement due to lock timeout"),
                             errdetail("An append to this many streams waits until no other append "
@@ -107,8 +104,7 @@ close_gate(Oid gate)
     }
 }
 
-static void
-lock_stream(uint64 stream, bool exclusive)
+static void lock_stream(uint64 stream, bool exclusive)
 {
     LOCKMODE mode = exclusive ? ExclusiveLock : ShareLock;
     bool in_order = held.count == 0 || stream > held.highest;
@@ -125,13 +121,13 @@ lock_stream(uint64 stream, bool exclusive)
         (LockHeldByMe(&tag, ExclusiveLock) || (!exclusive && LockHeldByMe(&tag, ShareLock))))
         return;
     if (LockAcquire(&tag, mode, false, !in_order) == LOCKACQUIRE_NOT_AVAIL)
-        raise_stream_locked("a later append of the transaction needs a stream that another one holds");
+        raise_stream_locked(
+            "a later append of the transaction needs a stream that another one holds");
     held.count++;
     held.highest = Max(held.highest, stream);
 }
 
-void
-ec_stream_lock_all(const ec_stream_lock *locks, int count, Oid gate)
+void ec_stream_lock_all(const ec_stream_lock *locks, int count, Oid gate)
 {
     LOCKTAG gate_tag;
 
