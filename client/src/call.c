@@ -1,0 +1,164 @@
+/* call.c: the parameters of each statement, in the order of its SQL (statement.c). */
+#include "call.h"
+
+#include "parameter.h"
+
+static const char *store_or_default(const char *store)
+{
+    return store == NULL ? "default" : store;
+}
+
+static ec_status out_of_memory(ec_failure *failure)
+{
+    return ec_fail(failure, EC_NO_MEMORY, "out of memory for the parameters of a statement");
+}
+
+static ec_status encode_texts(ec_call *call, int parameter, ec_arena *memory,
+                              const char *const *texts, size_t count, ec_failure *failure)
+{
+    ec_value *values = ec_arena_array(memory, count, sizeof *values);
+
+    if (values == NULL)
+        return out_of_memory(failure);
+    for (size_t i = 0; i < count; i++)
+        values[i] = ec_text_value(texts[i]);
+    return ec_encode_array(call, parameter, memory, EC_OID_TEXT, values, count, failure);
+}
+
+ec_status ec_call_read_streams(ec_call *call, ec_arena *memory, const char *const *stream_ids,
+                               size_t count, const int64_t *after_versions, const char *store,
+                               ec_failure *failure)
+{
+    ec_status status;
+
+    *call = (ec_call){.statement = EC_STATEMENT_READ_STREAMS};
+    status = encode_texts(call, 0, memory, stream_ids, count, failure);
+    if (status == EC_OK && after_versions != NULL)
+        status = ec_encode_bigints(call, 1, memory, after_versions, count, failure);
+    if (status == EC_OK)
+        status = ec_encode_text(call, 2, store_or_default(store), failure);
+    return status;
+}
+
+ec_status ec_call_read_stream(ec_call *call, ec_arena *memory, const char *stream_id,
+                              const ec_read_options *options, const char *store,
+                              ec_failure *failure)
+{
+    ec_status status;
+
+    *call = (ec_call){.statement = EC_STATEMENT_READ_STREAM};
+    status = ec_encode_text(call, 0, stream_id, failure);
+    if (status == EC_OK && options->after_version != 0)
+        status = ec_encode_bigint(call, 1, memory, options->after_version, failure);
+    if (status == EC_OK && options->max_count != 0)
+        status = ec_encode_bigint(call, 2, memory, options->max_count, failure);
+    if (status == EC_OK)
+        status = ec_encode_bool(call, 3, options->backward);
+    if (status == EC_OK)
+        status = ec_encode_text(call, 4, store_or_default(store), failure);
+    return status;
+}
+
+ec_status ec_call_read_all(ec_call *call, ec_arena *memory, int64_t after, int64_t max_count,
+                           const char *store, ec_failure *failure)
+{
+    ec_status status;
+
+    *call = (ec_call){.statement = EC_STATEMENT_READ_ALL};
+    status = ec_encode_bigint(call, 0, memory, after, failure);
+    if (status == EC_OK)
+        status = ec_encode_bigint(call, 1, memory, max_count, failure);
+    if (status == EC_OK)
+        status = ec_encode_text(call, 2, store_or_default(store), failure);
+    return status;
+}
+
+static ec_value entry_stream_id(const ec_entry *entry)
+{
+    return ec_text_value(entry->stream_id);
+}
+
+static ec_value entry_type(const ec_entry *entry)
+{
+    return ec_text_value(entry->event.type);
+}
+
+static ec_value entry_data(const ec_entry *entry)
+{
+    return ec_text_value(entry->event.data);
+}
+
+static ec_value entry_metadata(const ec_entry *entry)
+{
+    return ec_text_value(entry->event.metadata);
+}
+
+static ec_value entry_id(const ec_entry *entry)
+{
+    return (ec_value){entry->id.bytes, sizeof entry->id.bytes};
+}
+
+static ec_value entry_payload(const ec_entry *entry)
+{
+    return (ec_value){entry->event.payload, entry->event.payload_size};
+}
+
+/* The events as columns: in the order of the parameters. */
+static const struct {
+    Oid element;
+    ec_value (*value)(const ec_entry *entry);
+} columns[] = {
+    {EC_OID_TEXT, entry_stream_id}, {EC_OID_TEXT, entry_type}, {EC_OID_JSONB, entry_data},
+    {EC_OID_JSONB, entry_metadata}, {EC_OID_UUID, entry_id},   {EC_OID_BYTEA, entry_payload},
+};
+
+#define COLUMN_COUNT ((int)(sizeof columns / sizeof *columns))
+
+static ec_status encode_expectations(ec_call *call, ec_arena *memory,
+                                     const ec_expectation *expected, size_t count,
+                                     ec_failure *failure)
+{
+    static const ec_expectation none[] = {{NULL, EC_EXPECT_ANY}};
+    const char **stream_ids;
+    int64_t *versions;
+    ec_status status;
+
+    if (expected == NULL) {
+        expected = none;
+        count = 1;
+    }
+    stream_ids = ec_arena_array(memory, count, sizeof *stream_ids);
+    versions = ec_arena_array(memory, count, sizeof *versions);
+    if (stream_ids == NULL || versions == NULL)
+        return out_of_memory(failure);
+    for (size_t i = 0; i < count; i++) {
+        stream_ids[i] = expected[i].stream_id;
+        versions[i] = expected[i].version;
+    }
+    status = encode_texts(call, COLUMN_COUNT, memory, stream_ids, count, failure);
+    if (status == EC_OK)
+        status = ec_encode_bigints(call, COLUMN_COUNT + 1, memory, versions, count, failure);
+    return status;
+}
+
+ec_status ec_call_try_append(ec_call *call, ec_arena *memory, const ec_entry *entries,
+                             size_t entry_count, const ec_expectation *expected,
+                             size_t expected_count, const char *store, ec_failure *failure)
+{
+    ec_value *values = ec_arena_array(memory, entry_count, sizeof *values);
+    ec_status status = EC_OK;
+
+    if (values == NULL)
+        return out_of_memory(failure);
+    *call = (ec_call){.statement = EC_STATEMENT_TRY_APPEND};
+    for (int i = 0; i < COLUMN_COUNT && status == EC_OK; i++) {
+        for (size_t j = 0; j < entry_count; j++)
+            values[j] = columns[i].value(&entries[j]);
+        status = ec_encode_array(call, i, memory, columns[i].element, values, entry_count, failure);
+    }
+    if (status == EC_OK)
+        status = encode_expectations(call, memory, expected, expected_count, failure);
+    if (status == EC_OK)
+        status = ec_encode_text(call, COLUMN_COUNT + 2, store_or_default(store), failure);
+    return status;
+}

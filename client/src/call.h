@@ -1,0 +1,50 @@
+/* call.h: a statement and its parameters, ready to be sent. */
+#ifndef EC_CALL_H
+#define EC_CALL_H
+
+#include <libpq-fe.h>
+
+#include "failure.h"
+
+typedef enum ec_statement {
+    EC_STATEMENT_READ_STREAM,
+    EC_STATEMENT_READ_STREAMS,
+    EC_STATEMENT_READ_ALL,
+    EC_STATEMENT_TRY_APPEND,
+    EC_STATEMENT_COUNT
+} ec_statement;
+
+#define EC_MAX_PARAMETERS 9
+
+/* Parameters are in binary format; the values live in the arena that they were encoded into. */
+typedef struct ec_call {
+    ec_statement statement;
+    const char *values[EC_MAX_PARAMETERS]; /* NULL is null */
+    int lengths[EC_MAX_PARAMETERS];
+} ec_call;
+
+/* An event to be appended, with the id that it keeps through all tries. */
+typedef struct ec_entry {
+    const char *stream_id;
+    ec_new_event event;
+    ec_uuid id;
+} ec_entry;
+
+/* `store` is NULL for the default one, and `after_versions` for none. */
+ec_status ec_call_read_streams(ec_call *call, ec_arena *memory, const char *const *stream_ids,
+                               size_t count, const int64_t *after_versions, const char *store,
+                               ec_failure *failure);
+
+ec_status ec_call_read_stream(ec_call *call, ec_arena *memory, const char *stream_id,
+                              const ec_read_options *options, const char *store,
+                              ec_failure *failure);
+
+ec_status ec_call_read_all(ec_call *call, ec_arena *memory, int64_t after, int64_t max_count,
+                           const char *store, ec_failure *failure);
+
+/* `expected` NULL: no expectation at all. */
+ec_status ec_call_try_append(ec_call *call, ec_arena *memory, const ec_entry *entries,
+                             size_t entry_count, const ec_expectation *expected,
+                             size_t expected_count, const char *store, ec_failure *failure);
+
+#endif

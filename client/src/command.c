@@ -1,0 +1,136 @@
+/* command.c: what a handler can do: write, reject, allocate. */
+#include "command.h"
+
+#include "event_id.h"
+
+#define FIRST_CAPACITY 8
+
+void ec_context_reset(ec_context *context)
+{
+    const ec_stream_set *streams = context->streams;
+
+    ec_arena_free(&context->memory);
+    ec_failure_clear(&context->failure);
+    *context = (ec_context){.streams = streams};
+}
+
+ec_status ec_context_fail(ec_context *context, ec_status status, const char *format, ...)
+{
+    va_list arguments;
+    char *message;
+
+    if (context->failure.status != EC_OK)
+        return context->failure.status;
+    va_start(arguments, format);
+    message = ec_arena_format(&context->memory, format, arguments);
+    va_end(arguments);
+    return ec_fail(&context->failure, status, "%s", message == NULL ? "out of memory" : message);
+}
+
+static ec_status out_of_memory(ec_context *context)
+{
+    return ec_context_fail(context, EC_NO_MEMORY, "out of memory in a command");
+}
+
+static bool grow(ec_context *context)
+{
+    size_t capacity = context->entry_capacity == 0 ? FIRST_CAPACITY : context->entry_capacity * 2;
+    ec_entry *entries = ec_arena_array(&context->memory, capacity, sizeof *entries);
+
+    if (entries == NULL)
+        return false;
+    for (size_t i = 0; i < context->entry_count; i++)
+        entries[i] = context->entries[i];
+    context->entries = entries;
+    context->entry_capacity = capacity;
+    return true;
+}
+
+/* Copy the event into the attempt's memory and give it an id; false when memory runs out. */
+static bool copy_event(ec_entry *entry, ec_arena *memory, const ec_new_event *event)
+{
+    const char *data = event->data == NULL && event->payload == NULL ? "{}" : event->data;
+    ec_new_event *copy = &entry->event;
+
+    copy->type = ec_arena_string(memory, event->type);
+    copy->data = ec_arena_string(memory, data);
+    copy->metadata = ec_arena_string(memory, event->metadata);
+    copy->event_id = &entry->id;
+    if (event->payload != NULL) {
+        copy->payload = ec_arena_copy(memory, event->payload, event->payload_size);
+        copy->payload_size = event->payload_size;
+    }
+    return copy->type != NULL && (data == NULL) == (copy->data == NULL) &&
+           (event->metadata == NULL) == (copy->metadata == NULL) &&
+           (event->payload == NULL) == (copy->payload == NULL);
+}
+
+ec_status ec_context_add(ec_context *context, const char *stream_id, const ec_new_event *event)
+{
+    ec_entry *entry;
+
+    if (event == NULL || event->type == NULL)
+        return ec_context_fail(context, EC_INVALID_EVENT, "an event for stream %s has no type",
+                               stream_id);
+    if (event->data != NULL && event->payload != NULL)
+        return ec_context_fail(context, EC_INVALID_EVENT,
+                               "event %s for stream %s has both data and a payload", event->type,
+                               stream_id);
+    if (context->entry_count == context->entry_capacity && !grow(context))
+        return out_of_memory(context);
+    entry = &context->entries[context->entry_count];
+    *entry = (ec_entry){.stream_id = ec_arena_string(&context->memory, stream_id)};
+    if (entry->stream_id == NULL || !copy_event(entry, &context->memory, event))
+        return out_of_memory(context);
+    if (event->event_id != NULL)
+        entry->id = *event->event_id;
+    else if (ec_uuid_new(&entry->id) != EC_OK)
+        return ec_context_fail(context, EC_FAILED, "the system has no random numbers");
+    context->entry_count++;
+    return EC_OK;
+}
+
+ec_status ec_write(ec_context *context, size_t slot_number, size_t index, const ec_new_event *event)
+{
+    const ec_slot *slot;
+
+    if (slot_number >= context->streams->slot_count)
+        return ec_context_fail(context, EC_UNDECLARED_STREAM,
+                               "the command declares %zu streams and lists: there is no slot %zu",
+                               context->streams->slot_count, slot_number);
+    slot = &context->streams->slots[slot_number];
+    if (!ec_mode_is_written(slot->mode))
+        return ec_context_fail(context, EC_UNDECLARED_STREAM,
+                               "\"%s\" is declared as only read, so it cannot be written",
+                               slot->name);
+    if (index >= slot->count)
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "the list \"%s\" has %zu streams: there is no index %zu", slot->name,
+                               slot->count, index);
+    return ec_context_add(context, slot->ids[index], event);
+}
+
+ec_status ec_reject(ec_context *context, const char *code, const char *format, ...)
+{
+    va_list arguments;
+
+    if (context->failure.status != EC_OK)
+        return context->failure.status;
+    va_start(arguments, format);
+    context->rejection_message = ec_arena_format(&context->memory, format, arguments);
+    va_end(arguments);
+    context->rejection_code = ec_arena_string(&context->memory, code == NULL ? "" : code);
+    if (context->rejection_code == NULL || context->rejection_message == NULL)
+        return out_of_memory(context);
+    return ec_context_fail(context, EC_REJECTED, "%s: %s", context->rejection_code,
+                           context->rejection_message);
+}
+
+void *ec_alloc(ec_context *context, size_t size)
+{
+    void *memory = ec_arena_alloc(&context->memory, size);
+
+    if (memory == NULL)
+        out_of_memory(context);
+    return memory;
+}

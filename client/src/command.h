@@ -1,0 +1,31 @@
+/* command.h: what a command's callbacks work on during one attempt. */
+#ifndef EC_COMMAND_H
+#define EC_COMMAND_H
+
+#include "call.h"
+#include "streams.h"
+
+struct ec_context {
+    const ec_stream_set *streams;
+    ec_arena memory; /* freed when the attempt ends */
+    ec_entry *entries;
+    size_t entry_count;
+    size_t entry_capacity;
+    ec_failure failure; /* the first one sticks, and has the last word over the handler's status */
+    const char *rejection_code;
+    const char *rejection_message;
+};
+
+/* Start an attempt: forget everything but the streams. */
+void ec_context_reset(ec_context *context);
+
+/* Note a failure that fails the command, unless one is noted already; return the noted one. */
+ec_status ec_context_fail(ec_context *context, ec_status status, const char *format, ...)
+    EC_PRINTF(3, 4);
+
+/*
+ * Add an event to be appended: a copy, with an id. A failure is noted.
+ */
+ec_status ec_context_add(ec_context *context, const char *stream_id, const ec_new_event *event);
+
+#endif

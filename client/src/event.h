@@ -1,0 +1,48 @@
+/* event.h: events, and rows of replies as they are decoded. */
+#ifndef EC_EVENT_H
+#define EC_EVENT_H
+
+#include <jansson.h>
+#include <libpq-fe.h>
+
+#include "failure.h"
+
+struct ec_event {
+    const char *stream_id;
+    int64_t version;
+    int64_t position;
+    const ec_uuid *id;
+    const char *type;
+    const char *data;
+    const void *payload;
+    size_t payload_size;
+    const char *metadata;
+    int64_t recorded_at;
+
+    json_t *json;                   /* data parsed, once it was asked for */
+    ec_arena *memory;               /* lives as long as the event */
+    const struct ec_stream *stream; /* while it is folded: where it was declared */
+    ec_failure *failure;            /* while it is folded: takes what goes wrong */
+};
+
+/* A row of any of our statements; a column that its statement lacks, or that is null, is zero. */
+typedef struct ec_row {
+    ec_event event; /* without an event its version is 0 */
+    int64_t stream_version;
+    const char *outcome;
+    int64_t expected;
+    int64_t actual;
+} ec_row;
+
+struct ec_events {
+    PGresult *result; /* what the rows point into; may be NULL */
+    ec_arena memory;
+    ec_row *rows; /* those with an event first */
+    size_t row_count;
+    size_t event_count;
+};
+
+/* Free what an event holds beside its memory. */
+void ec_event_release(ec_event *event);
+
+#endif

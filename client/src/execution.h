@@ -1,0 +1,68 @@
+/*
+ * execution.h: the execution of a command as a state machine without I/O.
+ *
+ * A driver starts it and then does what `step` says until that is EC_STEP_DONE:
+ *
+ *     EC_STEP_SEND   send `call`, and pass on its rows or its failure
+ *     EC_STEP_SLEEP  let `delay_us` pass, and resume
+ *     EC_STEP_DONE   take the result: `failure` (its status is EC_OK on success) and the outcome
+ *
+ * The driver owns connection and clock: it connects before sending, and when the deadline passes
+ * it reports a failure with EC_TIMEOUT.
+ */
+#ifndef EC_EXECUTION_H
+#define EC_EXECUTION_H
+
+#include "command.h"
+#include "outcome.h"
+
+typedef enum ec_step { EC_STEP_SEND, EC_STEP_SLEEP, EC_STEP_DONE } ec_step;
+
+typedef struct ec_execution {
+    ec_step step;
+    ec_call call;
+    int64_t delay_us;
+    ec_failure failure;
+
+    const ec_definition *definition; /* NULL: an append by itself, without a command */
+    const void *command;
+    const char *store;
+    ec_execute_options options;
+    ec_outcome *outcome;
+    ec_arena memory; /* of the whole execution */
+    ec_stream_set streams;
+    ec_events *read;    /* of the attempt */
+    ec_context context; /* of the attempt */
+    bool appending;     /* `call` is the append, not the read */
+    bool in_doubt;      /* the append was sent and may have been done */
+} ec_execution;
+
+/*
+ * Start a command. `definition`, `command` and `store` must live as long as the execution; `ids`,
+ * the streams struct, is copied. `outcome` is empty.
+ */
+void ec_execution_start(ec_execution *execution, const ec_definition *definition, const void *ids,
+                        const void *command, const ec_execute_options *options, const char *store,
+                        ec_outcome *outcome);
+
+/* Start an append of these events, with these expectations or, if NULL, with none. */
+void ec_execution_start_append(ec_execution *execution, const ec_stream_event *events,
+                               size_t event_count, const ec_expectation *expected,
+                               size_t expected_count, const char *store, ec_outcome *outcome);
+
+/* The reply to `call`, which is taken over. */
+void ec_execution_rows(ec_execution *execution, ec_events *rows);
+
+/*
+ * `call` failed. The failure is taken over. `maybe_done` says that the server may have carried it
+ * out all the same: it was sent, and there was no reply.
+ */
+void ec_execution_failed(ec_execution *execution, ec_failure *failure, bool maybe_done);
+
+/* The pause is over. */
+void ec_execution_resume(ec_execution *execution);
+
+/* Free what the execution holds, except the outcome. */
+void ec_execution_free(ec_execution *execution);
+
+#endif

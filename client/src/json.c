@@ -1,0 +1,66 @@
+/*
+ * json.c: JSON by jansson's formats.
+ *
+ * A parsed event is kept with the event, since what it was unpacked into may point to its strings.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "event.h"
+
+static json_t *event_json(ec_event *event, json_error_t *error)
+{
+    if (event->json == NULL)
+        event->json = json_loads(event->data, JSON_DECODE_ANY, error);
+    return event->json;
+}
+
+ec_status ec_event_unpack(const ec_event *event, const char *format, ...)
+{
+    json_error_t problem = {.text = "it carries a payload, not JSON"};
+    json_t *json = event->data == NULL ? NULL : event_json((ec_event *)event, &problem);
+    int result = -1;
+    va_list arguments;
+    ec_status status;
+
+    if (json != NULL) {
+        va_start(arguments, format);
+        result = json_vunpack_ex(json, &problem, 0, format, arguments);
+        va_end(arguments);
+    }
+    if (result == 0)
+        return EC_OK;
+    status = event->data != NULL && json_error_code(&problem) == json_error_out_of_memory
+                 ? EC_NO_MEMORY
+                 : EC_INVALID_EVENT;
+    if (event->failure != NULL)
+        ec_fail(event->failure, status, "%s", problem.text);
+    return status;
+}
+
+const char *ec_pack(ec_context *context, const char *format, ...)
+{
+    json_error_t problem = {.text = ""};
+    va_list arguments;
+    json_t *json;
+    char *text;
+    const char *kept;
+
+    va_start(arguments, format);
+    json = json_vpack_ex(&problem, 0, format, arguments);
+    va_end(arguments);
+    if (json == NULL) {
+        ec_context_fail(context, EC_INVALID_ARGUMENT, "ec_pack with format \"%s\": %s", format,
+                        problem.text);
+        return NULL;
+    }
+    text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_decref(json);
+    kept = ec_arena_string(&context->memory, text);
+    free(text);
+    if (kept == NULL)
+        ec_context_fail(context, EC_NO_MEMORY, "out of memory in ec_pack");
+    return kept;
+}

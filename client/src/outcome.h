@@ -1,0 +1,33 @@
+/* outcome.h: what came of an execution. */
+#ifndef EC_OUTCOME_H
+#define EC_OUTCOME_H
+
+#include "call.h"
+#include "event.h"
+
+struct ec_outcome {
+    ec_arena memory;
+    int attempts;
+    int conflicts;
+    bool in_doubt;
+    ec_event *events;
+    size_t event_count;
+    ec_violation *violations;
+    size_t violation_count;
+    const char *rejection_code;
+    const char *rejection_message;
+};
+
+/* Make *outcome if it is NULL, or empty it; NULL when memory runs out. */
+ec_outcome *ec_outcome_prepare(ec_outcome **outcome);
+
+/* The streams of a conflict, one a row; NULL when memory runs out. */
+ec_violation *ec_violations_of(const ec_events *rows, ec_arena *memory);
+
+/* Note a conflict. False when memory runs out. */
+bool ec_outcome_conflict(ec_outcome *outcome, const ec_events *rows);
+
+/* Note the events written, whose rows are in the order of the entries. As above. */
+bool ec_outcome_appended(ec_outcome *outcome, const ec_entry *entries, const ec_events *rows);
+
+#endif

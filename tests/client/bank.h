@@ -1,0 +1,127 @@
+/*
+ * bank.h: the commands that the tests execute.
+ *
+ * `transfer` has two written streams and an only-read one; `restock` has lists. A test can hook
+ * into their handlers: to interfere between the read and the append, or to misbehave.
+ */
+#ifndef BANK_H
+#define BANK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <eventcore/eventcore.h>
+
+/* ------------------------------------------------------------------ transfer */
+
+struct transfer {
+    long long amount;
+    int *handled;                      /* counts the calls of the handler, unless NULL */
+    void (*interfere)(void *argument); /* called in the first one */
+    void *argument;
+    ec_status (*decide)(ec_context *context); /* decides in place of the handler */
+    char *order;                              /* collects an event's letter each, in folding */
+};
+
+struct balances {
+    long long from;
+    long long to;
+    long long limit;
+};
+
+#define TRANSFER_STREAMS(command, writes, reads, writes_many, reads_many)                          \
+    writes(command, from_account) writes(command, to_account) reads(command, limits)
+EC_COMMAND(transfer, TRANSFER_STREAMS, struct transfer, struct balances);
+
+static ec_status transfer_apply(const struct transfer *transfer, struct balances *state,
+                                const ec_event *event)
+{
+    long long amount;
+
+    if (transfer->order != NULL)
+        strncat(transfer->order, ec_event_type(event), 1);
+    if (ec_event_unpack(event, "{s:I}", "amount", &amount) != EC_OK)
+        return EC_INVALID_EVENT;
+    if (strcmp(ec_event_type(event), "LimitSet") == 0)
+        state->limit = amount;
+    else if (strcmp(ec_event_type(event), "MoneyWithdrawn") == 0)
+        amount = -amount;
+    else if (strcmp(ec_event_type(event), "MoneyDeposited") != 0)
+        return EC_UNKNOWN_EVENT;
+    if (EC_FROM(event, transfer_from_account))
+        state->from += amount;
+    if (EC_FROM(event, transfer_to_account))
+        state->to += amount;
+    return EC_OK;
+}
+
+static ec_status transfer_handle(const struct transfer *transfer, const struct balances *state,
+                                 transfer_context ctx)
+{
+    ec_new_event withdrawn = {.type = "MoneyWithdrawn"}, deposited = {.type = "MoneyDeposited"};
+
+    if (transfer->handled != NULL && (*transfer->handled)++ == 0 && transfer->interfere != NULL)
+        transfer->interfere(transfer->argument);
+    if (transfer->decide != NULL)
+        return transfer->decide(ctx.context);
+    EC_REQUIRE(ctx, state->limit == 0 || transfer->amount <= state->limit, "above_limit",
+               "limit %lld", state->limit);
+    EC_REQUIRE(ctx, state->from >= transfer->amount, "insufficient_funds",
+               "balance %lld, requested %lld", state->from, transfer->amount);
+    withdrawn.data = ec_pack(ctx.context, "{s:I}", "amount", transfer->amount);
+    deposited.data = withdrawn.data;
+    transfer_write(ctx, transfer_from_account, &withdrawn);
+    return transfer_write(ctx, transfer_to_account, &deposited);
+}
+
+/* ------------------------------------------------------------------ restock */
+
+enum { MOST_PRODUCTS = 8 };
+
+struct restock {
+    size_t product_count;
+};
+
+struct stock {
+    long long quantity[MOST_PRODUCTS];
+    long long listed[MOST_PRODUCTS];
+};
+
+#define RESTOCK_STREAMS(command, writes, reads, writes_many, reads_many)                           \
+    writes(command, ledger) writes_many(command, products) reads_many(command, catalogue)
+EC_COMMAND(restock, RESTOCK_STREAMS, struct restock, struct stock);
+
+static EC_UNUSED ec_status restock_apply(const struct restock *restock, struct stock *state,
+                                         const ec_event *event)
+{
+    size_t index;
+
+    (void)restock;
+    if (ec_event_in(event, restock_products.slot, &index))
+        state->quantity[index]++;
+    if (ec_event_in(event, restock_catalogue.slot, &index))
+        state->listed[index]++;
+    return EC_OK;
+}
+
+/* Write to each product its index and what was counted. */
+static EC_UNUSED ec_status restock_handle(const struct restock *restock, const struct stock *state,
+                                          restock_context ctx)
+{
+    ec_new_event event = {.type = "Restocked"};
+
+    for (size_t i = 0; i < restock->product_count; i++) {
+        event.data = ec_pack(ctx.context, "{s:I, s:I, s:I}", "index", (long long)i, "quantity",
+                             state->quantity[i], "listed", state->listed[i]);
+        restock_write_at(ctx, restock_products, i, &event);
+    }
+    return EC_OK;
+}
+
+#endif
