@@ -1,7 +1,7 @@
 /*
  * append.c: append events to many streams, checked against the versions that the caller read.
  *
- *   request     the SQL arguments become structs, validated; each stream once
+ *   request     the SQL arguments became structs, validated; each stream once
  *   relations   opened before any stream is locked, so that DDL cannot close a circle
  *   locks       every stream that is named: exclusive if written, else share
  *   snapshot    a new one, whatever the isolation level: it sees all that the locks waited for
@@ -10,257 +10,131 @@
  *   ticket      announce the draw (horizon.c), then draw the positions
  *   tuples      and index entries
  *
- * Everything up to the ticket only reads. So a conflict is a value: the try_ functions return it as
- * rows and the transaction goes on, the others raise it.
+ * Everything up to the ticket only reads. So a conflict is a value, and a command of a batch that
+ * fails is passed over without a savepoint: the commands are decided one after the other, each
+ * leaving the streams at the versions that the next one finds, and what remains is written at once.
  */
 #include "postgres.h"
 
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "errors.h"
+#include "append.h"
 #include "event_id.h"
 #include "event_writer.h"
 #include "expected.h"
-#include "funcapi.h"
 #include "horizon.h"
 #include "idempotency.h"
 #include "miscadmin.h"
 #include "relations.h"
-#include "request.h"
 #include "stream_lock.h"
 #include "tcop/utility.h"
-#include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/snapmgr.h"
 
-typedef enum { APPENDED, REPEATED, VERIFIED, CONFLICT } outcome_kind;
-
-static const char *const outcome_names[] = {"appended", "repeated", "verified", "conflict"};
-
-typedef struct outcome {
-    outcome_kind kind;
-    int violation_count;
-    ec_stream **violations;
-} outcome;
-
-static void lock_streams(const ec_request *request, const ec_relations *relations)
-{
-    ec_stream_lock *locks =
-        palloc_extended(Max(request->stream_count, 1) * sizeof(ec_stream_lock), MCXT_ALLOC_HUGE);
-    int count = 0;
-
-    for (int i = 0; i < request->stream_count; i++) {
-        const ec_stream *stream = &request->streams[i];
-
-        if (count > 0 && locks[count - 1].tag == stream->lock_tag)
-            locks[count - 1].exclusive |= stream->written; /* two streams, one hash */
-        else
-            locks[count++] = (ec_stream_lock){stream->lock_tag, stream->written};
-    }
-    ec_stream_lock_all(locks, count, relations->gate);
-    pfree(locks);
-}
-
-/* Decide what becomes of a request. Writes nothing. */
-static outcome decide(const ec_request *request, const ec_relations *relations)
-{
-    Snapshot snapshot;
-    outcome result = {.kind = request->event_count > 0 ? APPENDED : VERIFIED};
-
-    PushActiveSnapshot(GetLatestSnapshot());
-    snapshot = GetActiveSnapshot();
-    if (ec_idempotency_is_repeat(request, relations, snapshot))
-        result.kind = REPEATED;
-    else {
-        result.violation_count =
-            ec_expected_violations(request, relations, snapshot, &result.violations);
-        if (result.violation_count > 0)
-            result.kind = CONFLICT;
-    }
-    PopActiveSnapshot();
-    return result;
-}
-
-/* Give every event its version, position, id and time, in the caller's order. */
-static void number_events(const ec_request *request, const ec_relations *relations)
-{
-    TimestampTz now = GetCurrentTimestamp();
-
-    for (int i = 0; i < request->event_count; i++) {
-        ec_event *event = &request->events[i];
-
-        event->version = ++request->streams[event->stream].version;
-        event->position = ec_horizon_draw(relations);
-        event->recorded_at = now;
-        if (!event->id_is_given)
-            ec_event_id_make(&event->id, now);
-    }
-}
-
-static outcome append(const ec_request *request)
-{
-    ec_relations relations = ec_relations_open(request->store, RowExclusiveLock);
-    outcome result;
-
-    ec_event_writer_check_triggers(&relations);
-    lock_streams(request, &relations);
-    result = decide(request, &relations);
-    if (result.kind == APPENDED) {
-        (void)GetCurrentTransactionId(); /* a transaction with a ticket has an id, or it could end
-                                          * without a trace in the log that readers wait for */
-        ec_horizon_take_ticket(&relations);
-        number_events(request, &relations);
-        ec_event_writer_write(request, &relations);
-        CommandCounterIncrement(); /* a second append of this statement sees the first */
-    }
-    ec_relations_close(&relations);
-    return result;
-}
-
-static void refuse_where_nothing_can_be_written(void)
+void ec_append_check_context(void)
 {
     PreventCommandDuringRecovery("eventcore append");
     PreventCommandIfReadOnly("eventcore append");
     PreventCommandIfParallelMode("eventcore append");
 }
 
-static void raise_conflict(const outcome *result)
+static ec_outcome decide_command(ec_command *command, ec_request *request, ec_event_scan *ids)
 {
-    const ec_stream *first = result->violations[0];
-    StringInfoData json;
+    if (command->problem != NULL)
+        return EC_INVALID;
+    if (ec_idempotency_is_repeat(command, request, ids))
+        return EC_REPEATED;
+    if (command->problem != NULL)
+        return EC_INVALID;
+    if (!ec_expected_holds(command, request))
+        return EC_CONFLICT;
+    if (command->event_count == 0)
+        return EC_VERIFIED;
+    for (int i = 0; i < command->event_count; i++) {
+        ec_event *event = &command->events[i];
 
-    initStringInfo(&json);
-    for (int i = 0; i < result->violation_count; i++) {
-        const ec_stream *stream = result->violations[i];
-
-        appendStringInfoString(&json, i == 0 ? "[{\"stream_id\":" : ",{\"stream_id\":");
-        escape_json(&json, pnstrdup(stream->id, stream->length));
-        appendStringInfo(&json, ",\"expected\":" INT64_FORMAT ",\"actual\":" INT64_FORMAT "}",
-                         stream->expected, stream->version);
+        event->version = ++request->streams[event->stream].version;
     }
-    appendStringInfoChar(&json, ']');
-    ereport(ERROR, (ec_error_code(EC_ERROR_version_conflict),
-                    result->violation_count == 1
-                        ? errmsg("version conflict: stream \"%.*s\" is at version " INT64_FORMAT,
-                                 first->length, first->id, first->version)
-                        : errmsg("version conflict: %d streams are not at their expected versions",
-                                 result->violation_count),
-                    ec_error_detail(EC_ERROR_version_conflict, "j", "violations", json.data),
-                    errhint("Read the streams again, decide again, and append with their new "
-                            "versions.")));
+    return EC_APPENDED;
 }
 
-/* Append, and return one row an event. A conflict is an error. */
-static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
+/* Decide what becomes of each command. Writes nothing. Returns the number of events to write. */
+static int decide(ec_request *request, const ec_relations *relations)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
-    ec_request request;
-    outcome result;
+    bool ids_are_given = false;
+    ec_event_scan ids;
+    int count = 0;
 
-    refuse_where_nothing_can_be_written();
-    request = parse(fcinfo);
-    result = append(&request);
-    if (result.kind == CONFLICT)
-        raise_conflict(&result);
+    PushActiveSnapshot(GetLatestSnapshot());
+    ec_expected_load_versions(request, relations, GetActiveSnapshot());
+    for (int i = 0; i < request->command_count; i++)
+        ids_are_given |= request->commands[i].ids_are_given;
+    if (ids_are_given)
+        ec_event_scan_ids(&ids, relations, GetActiveSnapshot());
+    for (int i = 0; i < request->command_count; i++) {
+        ec_command *command = &request->commands[i];
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-    for (int i = 0; i < request.event_count; i++) {
-        const ec_event *event = &request.events[i];
-        Datum values[] = {
-            request.streams[event->stream].id_datum, Int64GetDatum(event->version),
-            Int64GetDatum(event->position),          UUIDPGetDatum(&event->id),
-            TimestampTzGetDatum(event->recorded_at),
-        };
-        bool nulls[lengthof(values)] = {false};
-
-        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+        command->outcome = EC_INVALID; /* until decided, for the events that repeat its ids */
+        command->outcome = decide_command(command, request, &ids);
+        if (command->outcome == EC_APPENDED)
+            count += command->event_count;
     }
-    return (Datum)0;
+    if (ids_are_given)
+        ec_event_scan_end(&ids);
+    PopActiveSnapshot();
+    return count;
 }
 
-/* Append, and return one row an event, or one a failing stream, or one that says 'verified'. */
-static Datum append_or_tell(FunctionCallInfo fcinfo, ec_request (*parse)(FunctionCallInfo))
+/* Give every event to be written its position, id and time, in the caller's order. */
+static void number_events(ec_event **events, int count, const ec_relations *relations)
 {
-    enum {
-        OUTCOME,
-        STREAM_ID,
-        VERSION,
-        POSITION,
-        EVENT_ID,
-        RECORDED_AT,
-        EXPECTED,
-        ACTUAL,
-        COLUMNS
-    };
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
-    ec_request request;
-    outcome result;
-    int row_count;
+    TimestampTz now = GetCurrentTimestamp();
 
-    refuse_where_nothing_can_be_written();
-    request = parse(fcinfo);
-    result = append(&request);
-
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-    row_count = result.kind == CONFLICT   ? result.violation_count
-                : result.kind == VERIFIED ? 1
-                                          : request.event_count;
-    for (int i = 0; i < row_count; i++) {
-        Datum values[COLUMNS];
-        bool nulls[COLUMNS];
-
-        memset(nulls, true, sizeof(nulls));
-        nulls[OUTCOME] = false;
-        values[OUTCOME] = CStringGetTextDatum(outcome_names[result.kind]);
-        if (result.kind == CONFLICT) {
-            const ec_stream *stream = result.violations[i];
-
-            nulls[STREAM_ID] = nulls[EXPECTED] = nulls[ACTUAL] = false;
-            values[STREAM_ID] = stream->id_datum;
-            values[EXPECTED] = Int64GetDatum(stream->expected);
-            values[ACTUAL] = Int64GetDatum(stream->version);
-        } else if (result.kind != VERIFIED) {
-            const ec_event *event = &request.events[i];
-
-            memset(&nulls[STREAM_ID], false, RECORDED_AT - STREAM_ID + 1);
-            values[STREAM_ID] = request.streams[event->stream].id_datum;
-            values[VERSION] = Int64GetDatum(event->version);
-            values[POSITION] = Int64GetDatum(event->position);
-            values[EVENT_ID] = UUIDPGetDatum(&event->id);
-            values[RECORDED_AT] = TimestampTzGetDatum(event->recorded_at);
-        }
-        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+    for (int i = 0; i < count; i++) {
+        events[i]->position = ec_horizon_draw(relations);
+        events[i]->recorded_at = now;
+        if (!events[i]->id_is_given)
+            ec_event_id_make(&events[i]->id, now);
     }
-    return (Datum)0;
 }
 
-PG_FUNCTION_INFO_V1(eventcore_append);
-Datum eventcore_append(PG_FUNCTION_ARGS)
+/* Write the events of the commands that are to be appended: `count` in all. */
+static void write_events(ec_request *request, const ec_relations *relations, int count)
 {
-    return append_or_raise(fcinfo, ec_request_from_composites);
+    ec_event **events = palloc_extended(count * sizeof(ec_event *), MCXT_ALLOC_HUGE);
+    bool ids_are_given = false;
+    int next = 0;
+
+    for (int i = 0; i < request->command_count; i++) {
+        ec_command *command = &request->commands[i];
+
+        if (command->outcome != EC_APPENDED)
+            continue;
+        ids_are_given |= command->ids_are_given;
+        for (int j = 0; j < command->event_count; j++)
+            events[next++] = &command->events[j];
+    }
+
+    (void)GetCurrentTransactionId(); /* so that what readers wait for is a running transaction */
+    ec_horizon_take_ticket(relations);
+    number_events(events, count, relations);
+    ec_event_writer_write(events, count, ids_are_given, request, relations);
+    for (int i = 0; i < request->command_count; i++)
+        if (request->commands[i].outcome == EC_REPEATED)
+            ec_idempotency_copy_results(&request->commands[i]);
+    pfree(events);
+    CommandCounterIncrement(); /* a second append of this statement sees the first */
 }
 
-PG_FUNCTION_INFO_V1(eventcore_append_event);
-Datum eventcore_append_event(PG_FUNCTION_ARGS)
+void ec_append(ec_request *request)
 {
-    return append_or_raise(fcinfo, ec_request_from_values);
-}
+    ec_relations relations = ec_relations_open(request->store, RowExclusiveLock);
+    int count;
 
-PG_FUNCTION_INFO_V1(eventcore_append_columns);
-Datum eventcore_append_columns(PG_FUNCTION_ARGS)
-{
-    return append_or_raise(fcinfo, ec_request_from_columns);
-}
-
-PG_FUNCTION_INFO_V1(eventcore_try_append);
-Datum eventcore_try_append(PG_FUNCTION_ARGS)
-{
-    return append_or_tell(fcinfo, ec_request_from_composites);
-}
-
-PG_FUNCTION_INFO_V1(eventcore_try_append_columns);
-Datum eventcore_try_append_columns(PG_FUNCTION_ARGS)
-{
-    return append_or_tell(fcinfo, ec_request_from_columns);
+    ec_event_writer_check_triggers(&relations);
+    ec_stream_lock_request(request, &relations);
+    count = decide(request, &relations);
+    if (count > 0)
+        write_events(request, &relations, count);
+    ec_relations_close(&relations);
 }

@@ -25,6 +25,8 @@
     X(append_only,              "VE011") /* UPDATE, DELETE, MERGE or TRUNCATE of events */         \
     X(unsupported_trigger,      "VE012") /* a BEFORE INSERT row trigger could change an event */   \
     X(relation_mismatch,        "VE013") /* a table of ours is missing or was altered */           \
+    X(store_exists,             "VE014")                                                           \
+    X(invalid_store_name,       "VE015")                                                           \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */
@@ -45,6 +47,23 @@ extern int ec_error_code(ec_error error);
  * 'j' const char * that is JSON already.
  */
 extern int ec_error_detail(ec_error error, const char *types, ...);
+
+/* An error as a value: what is wrong with one command must not stop the others of its batch. */
+typedef struct ec_problem {
+    ec_error error;
+    const char *message;
+    const char *detail; /* JSON */
+    const char *hint;
+} ec_problem;
+
+/* Make a problem in the current memory context; `types` and what follows as for ec_error_detail. */
+extern ec_problem *ec_problem_make(ec_error error, const char *message, const char *hint,
+                                   const char *types, ...);
+
+extern void ec_problem_raise(const ec_problem *problem) pg_attribute_noreturn();
+
+/* The SQLSTATE as text, such as "VE005". */
+extern const char *ec_problem_sqlstate(const ec_problem *problem);
 #endif
 
 #endif

@@ -73,7 +73,7 @@ void ec_event_writer_check_triggers(const ec_relations *relations)
     }
 }
 
-static void begin(writer *w)
+static void begin(writer *w, int count)
 {
     Relation events = w->relations->events;
     const TriggerDesc *triggers = events->trigdesc;
@@ -86,7 +86,7 @@ static void begin(writer *w)
     w->table.ri_IndexRelationInfo = palloc(w->relations->index_count * sizeof(IndexInfo *));
     for (int i = 0; i < w->relations->index_count; i++)
         w->table.ri_IndexRelationInfo[i] = BuildIndexInfo(w->relations->indexes[i]);
-    w->slot_count = Min(w->request->event_count, MOST_TUPLES_AT_ONCE);
+    w->slot_count = Min(count, MOST_TUPLES_AT_ONCE);
     w->slots = palloc(w->slot_count * sizeof(TupleTableSlot *));
     for (int i = 0; i < w->slot_count; i++)
         w->slots[i] = table_slot_create(events, NULL);
@@ -140,7 +140,7 @@ static void fill(TupleTableSlot *slot, const ec_request *request, const ec_event
     ExecStoreVirtualTuple(slot);
 }
 
-static void write_some(writer *w, const ec_event *const *events, int count)
+static void write_some(writer *w, ec_event *const *events, int count)
 {
     Relation table = w->relations->events;
     MemoryContext caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(w->estate));
@@ -180,32 +180,33 @@ static void rethrow(const writer *w, MemoryContext caller)
         w->current == NULL)
         PG_RE_THROW();
     FlushErrorState();
-    ec_idempotency_raise_duplicate(&w->current->id, "was used by another append at the same time");
+    ec_problem_raise(
+        ec_idempotency_problem(&w->current->id, "was used by another append at the same time"));
 }
 
 static int compare_ids(const void *left, const void *right)
 {
-    return memcmp(&(*(const ec_event *const *)left)->id, &(*(const ec_event *const *)right)->id,
-                  UUID_LEN);
+    const ec_event *a = *(ec_event *const *)left, *b = *(ec_event *const *)right;
+
+    return memcmp(&a->id, &b->id, UUID_LEN);
 }
 
-void ec_event_writer_write(const ec_request *request, const ec_relations *relations)
+void ec_event_writer_write(ec_event *const *events, int count, bool in_id_order,
+                           const ec_request *request, const ec_relations *relations)
 {
-    const ec_event **events =
-        palloc_extended(request->event_count * sizeof(ec_event *), MCXT_ALLOC_HUGE);
     MemoryContext caller = CurrentMemoryContext;
+    ec_event **sorted = palloc_extended(count * sizeof(ec_event *), MCXT_ALLOC_HUGE);
     writer w = {.request = request, .relations = relations};
 
-    for (int i = 0; i < request->event_count; i++)
-        events[i] = &request->events[i];
-    if (request->ids_are_given)
-        qsort(events, request->event_count, sizeof(ec_event *), compare_ids);
+    memcpy(sorted, events, count * sizeof(ec_event *));
+    if (in_id_order)
+        qsort(sorted, count, sizeof(ec_event *), compare_ids);
 
-    begin(&w);
+    begin(&w, count);
     PG_TRY();
     {
-        for (int i = 0; i < request->event_count; i += MOST_TUPLES_AT_ONCE)
-            write_some(&w, events + i, Min(request->event_count - i, MOST_TUPLES_AT_ONCE));
+        for (int i = 0; i < count; i += MOST_TUPLES_AT_ONCE)
+            write_some(&w, sorted + i, Min(count - i, MOST_TUPLES_AT_ONCE));
     }
     PG_CATCH();
     {
@@ -213,5 +214,5 @@ void ec_event_writer_write(const ec_request *request, const ec_relations *relati
     }
     PG_END_TRY();
     end(&w);
-    pfree(events);
+    pfree(sorted);
 }

@@ -8,7 +8,11 @@
 /* Raise unsupported_trigger if events has a BEFORE INSERT row trigger that would fire. */
 extern void ec_event_writer_check_triggers(const ec_relations *relations);
 
-/* Write the events of a request; ids, versions, positions and times are set. */
-extern void ec_event_writer_write(const ec_request *request, const ec_relations *relations);
+/*
+ * Write events of a request; their ids, versions, positions and times are set. `in_id_order`: some
+ * ids come from the caller, so others may be inserting the same ones.
+ */
+extern void ec_event_writer_write(ec_event *const *events, int count, bool in_id_order,
+                                  const ec_request *request, const ec_relations *relations);
 
 #endif

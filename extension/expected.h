@@ -7,11 +7,16 @@
 #include "utils/snapshot.h"
 
 /*
- * Find the current version of every stream of a request and compare it with the expected one. The
- * streams must be locked, and the snapshot taken after that. Returns the streams that fail, in the
- * order in which the caller named them, as pointers into the request (palloc'd), and their number.
+ * Find the current version of every stream that a request uses. The streams must be locked, and
+ * the snapshot taken after that.
  */
-extern int ec_expected_violations(const ec_request *request, const ec_relations *relations,
-                                  Snapshot snapshot, ec_stream ***violations);
+extern void ec_expected_load_versions(ec_request *request, const ec_relations *relations,
+                                      Snapshot snapshot);
+
+/*
+ * Compare what a command expects with the versions of the streams: all violations, in the order in
+ * which the caller named the streams, are left in the command. Returns whether there is none.
+ */
+extern bool ec_expected_holds(ec_command *command, const ec_request *request);
 
 #endif

@@ -19,7 +19,7 @@
 #include "horizon.h"
 #include "read.h"
 #include "relations.h"
-#include "request.h"
+#include "request_sql.h"
 #include "utils/snapmgr.h"
 
 typedef struct log_reader {
@@ -80,7 +80,7 @@ Datum eventcore_read_all(PG_FUNCTION_ARGS)
     reader.rows = (ReturnSetInfo *)fcinfo->resultinfo;
     reader.position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
     reader.remaining = ec_read_max_count(fcinfo, 1);
-    relations = ec_relations_open(ec_request_store(fcinfo, 2), AccessShareLock);
+    relations = ec_relations_open(ec_store_argument(fcinfo, 2), AccessShareLock);
     last_drawn = ec_horizon_last_drawn(&relations);
     if (reader.position > last_drawn || reader.position < 0)
         ereport(
@@ -108,7 +108,7 @@ Datum eventcore_safe_position(PG_FUNCTION_ARGS)
     int64 position;
 
     refuse_in_recovery();
-    relations = ec_relations_open(ec_request_store(fcinfo, 0), AccessShareLock);
+    relations = ec_relations_open(ec_store_argument(fcinfo, 0), AccessShareLock);
     position = ec_horizon_safe_position(&relations);
     ec_relations_close(&relations);
     PG_RETURN_INT64(position);
@@ -118,7 +118,7 @@ Datum eventcore_safe_position(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(eventcore_last_position);
 Datum eventcore_last_position(PG_FUNCTION_ARGS)
 {
-    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 0), AccessShareLock);
+    ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 0), AccessShareLock);
     int64 position = ec_last_position(&relations);
 
     ec_relations_close(&relations);

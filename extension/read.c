@@ -10,15 +10,12 @@
 
 #include "access/xact.h"
 #include "catalog/pg_operator_d.h"
-#include "catalog/pg_type_d.h"
-#include "errors.h"
 #include "event_scan.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "read.h"
 #include "relations.h"
-#include "request.h"
-#include "utils/array.h"
+#include "request_sql.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplesort.h"
@@ -52,17 +49,21 @@ static Snapshot push_snapshot(void)
     return GetActiveSnapshot();
 }
 
+static text *valid_stream_id(Datum id, bool is_null)
+{
+    text *stream_id = is_null ? NULL : DatumGetTextPP(id);
+    ec_problem *problem = is_null ? ec_request_stream_id_problem(NULL, 0)
+                                  : ec_request_stream_id_problem(VARDATA_ANY(stream_id),
+                                                                 VARSIZE_ANY_EXHDR(stream_id));
+
+    if (problem != NULL)
+        ec_problem_raise(problem);
+    return stream_id;
+}
+
 static Datum stream_id_argument(FunctionCallInfo fcinfo, int argument)
 {
-    text *id;
-
-    if (PG_ARGISNULL(argument))
-        ereport(ERROR, (ec_error_code(EC_ERROR_invalid_stream_id), errmsg("stream id is null"),
-                        ec_error_detail(EC_ERROR_invalid_stream_id, "s", "problem", "is null"),
-                        errhint("Name the stream.")));
-    id = PG_GETARG_TEXT_PP(argument);
-    ec_request_check_stream_id(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
-    return PointerGetDatum(id);
+    return PointerGetDatum(valid_stream_id(PG_GETARG_DATUM(argument), PG_ARGISNULL(argument)));
 }
 
 /* (stream_id text, after_version bigint, max_count bigint, backward boolean, store text) */
@@ -74,7 +75,7 @@ Datum eventcore_read_stream(PG_FUNCTION_ARGS)
     int64 max_count = ec_read_max_count(fcinfo, 2);
     bool backward = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
     int64 after = !PG_ARGISNULL(1) ? PG_GETARG_INT64(1) : backward ? PG_INT64_MAX : 0;
-    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 4), AccessShareLock);
+    ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 4), AccessShareLock);
     ec_event_scan scan;
 
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
@@ -115,36 +116,21 @@ static int compare_wanted(const void *left, const void *right)
  */
 static wanted *wanted_streams(FunctionCallInfo fcinfo, int after, int *count)
 {
-    bool has_after = after >= 0 && !PG_ARGISNULL(after);
-    Datum *ids, *afters = NULL;
-    bool *id_nulls, *after_nulls = NULL;
-    int given, after_count, distinct = 0;
-    wanted *streams;
+    ec_column ids = ec_column_required(fcinfo, 0, EC_ERROR_invalid_stream_id, "stream_ids");
+    ec_column afters = {NULL, NULL, 0};
+    int given = ids.count, distinct = 0;
+    wanted *streams = palloc_extended(Max(given, 1) * sizeof(wanted), MCXT_ALLOC_HUGE);
 
-    if (PG_ARGISNULL(0) || ARR_NDIM(PG_GETARG_ARRAYTYPE_P(0)) > 1 ||
-        (has_after && ARR_NDIM(PG_GETARG_ARRAYTYPE_P(after)) > 1))
+    if (after >= 0)
+        afters = ec_column_argument(fcinfo, after, EC_ERROR_invalid_stream_id);
+    if (afters.values != NULL && afters.count != given)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("stream_ids must be a one-dimensional array, and after_versions one "
-                               "too, or null")));
-    deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &ids, &id_nulls,
-                      &given);
-    if (has_after) {
-        deconstruct_array(PG_GETARG_ARRAYTYPE_P(after), INT8OID, 8, true, TYPALIGN_DOUBLE, &afters,
-                          &after_nulls, &after_count);
-        if (after_count != given)
-            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("stream_ids and after_versions differ in length")));
-    }
-
-    streams = palloc_extended(Max(given, 1) * sizeof(wanted), MCXT_ALLOC_HUGE);
+                        errmsg("stream_ids and after_versions differ in length")));
     for (int i = 0; i < given; i++) {
-        if (id_nulls[i])
-            ereport(ERROR, (ec_error_code(EC_ERROR_invalid_stream_id), errmsg("stream id is null"),
-                            ec_error_detail(EC_ERROR_invalid_stream_id, "s", "problem", "is null"),
-                            errhint("Leave out what is not a stream.")));
-        streams[i].id = DatumGetTextPP(ids[i]);
-        streams[i].after = afters == NULL || after_nulls[i] ? 0 : DatumGetInt64(afters[i]);
-        ec_request_check_stream_id(VARDATA_ANY(streams[i].id), VARSIZE_ANY_EXHDR(streams[i].id));
+        bool from_start = afters.values == NULL || afters.nulls[i];
+
+        streams[i] = (wanted){valid_stream_id(ids.values[i], ids.nulls[i]),
+                              from_start ? 0 : DatumGetInt64(afters.values[i])};
     }
     qsort(streams, given, sizeof(wanted), compare_wanted);
     for (int i = 0; i < given; i++) {
@@ -206,7 +192,7 @@ Datum eventcore_read_streams(PG_FUNCTION_ARGS)
     bool nulls_first = false;
     int count;
     wanted *streams = wanted_streams(fcinfo, 1, &count);
-    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 2), AccessShareLock);
+    ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 2), AccessShareLock);
     Tuplesortstate *sort;
     TupleTableSlot *row, *sorted;
     ec_event_scan scan;
@@ -237,7 +223,7 @@ PG_FUNCTION_INFO_V1(eventcore_stream_version);
 Datum eventcore_stream_version(PG_FUNCTION_ARGS)
 {
     Datum stream_id = stream_id_argument(fcinfo, 0);
-    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 1), AccessShareLock);
+    ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 1), AccessShareLock);
     ec_event_scan scan;
     int64 version;
 
@@ -256,7 +242,7 @@ Datum eventcore_stream_versions(PG_FUNCTION_ARGS)
     ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
     int count;
     wanted *streams = wanted_streams(fcinfo, -1, &count);
-    ec_relations relations = ec_relations_open(ec_request_store(fcinfo, 1), AccessShareLock);
+    ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 1), AccessShareLock);
     ec_event_scan scan;
 
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);

@@ -46,6 +46,24 @@ static Oid find_relation(const char *name)
     return relation;
 }
 
+Relation ec_relations_open_stores(LOCKMODE lockmode)
+{
+    return table_open(find_relation("stores"), lockmode);
+}
+
+bool ec_relations_has_store(Relation stores, text *store)
+{
+    ScanKeyData key;
+    SysScanDesc scan;
+    bool found;
+
+    ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(store));
+    scan = systable_beginscan(stores, ec_primary_key_index(stores), true, NULL, 1, &key);
+    found = HeapTupleIsValid(systable_getnext(scan));
+    systable_endscan(scan);
+    return found;
+}
+
 /*
  * Check that a store exists. 'default' always does, so that who needs one store pays nothing; any
  * other is looked up, because a mistyped name must not open an empty universe in which every
@@ -54,27 +72,24 @@ static Oid find_relation(const char *name)
 static void check_store(text *store)
 {
     Relation stores;
-    ScanKeyData key;
-    SysScanDesc scan;
     bool found;
 
     if (VARSIZE_ANY_EXHDR(store) == 7 && memcmp(VARDATA_ANY(store), "default", 7) == 0)
         return;
 
-    stores = table_open(find_relation("stores"), AccessShareLock);
-    ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(store));
-    scan = systable_beginscan(stores, ec_primary_key_index(stores), true, NULL, 1, &key);
-    found = HeapTupleIsValid(systable_getnext(scan));
-    systable_endscan(scan);
+    stores = ec_relations_open_stores(AccessShareLock);
+    found = ec_relations_has_store(stores, store);
     table_close(stores, NoLock);
 
     if (!found) {
         char *name = text_to_cstring(store);
 
-        ereport(ERROR, (ec_error_code(EC_ERROR_store_not_found),
-                        errmsg("store \"%s\" does not exist", name),
-                        ec_error_detail(EC_ERROR_store_not_found, "s", "store", name),
-                        errhint("Check the name, or leave the store out to use the default one.")));
+        ereport(ERROR,
+                (ec_error_code(EC_ERROR_store_not_found),
+                 errmsg("store \"%s\" does not exist", name),
+                 ec_error_detail(EC_ERROR_store_not_found, "s", "store", name),
+                 errhint("Make it with eventcore.create_store, or leave the store out to use the "
+                         "default one.")));
     }
 }
 

@@ -46,4 +46,8 @@ extern ec_relations ec_relations_open(text *store, LOCKMODE lockmode);
 /* Close them. Locks stay to the end of the transaction, as on every table that it used. */
 extern void ec_relations_close(ec_relations *relations);
 
+/* The table of stores, and whether it has one. */
+extern Relation ec_relations_open_stores(LOCKMODE lockmode);
+extern bool ec_relations_has_store(Relation stores, text *store);
+
 #endif

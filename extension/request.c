@@ -1,76 +1,58 @@
 /*
- * request.c: one append as it was asked for, whatever SQL form it came in: validated, its streams
- * once each.
+ * request.c: what is to be appended: validated, each stream once.
  *
- * The streams of an append are those that its expectations name and those that its events go to.
- * Each mention is hashed to its lock tag and all are sorted; equal neighbours are one stream. So
- * one sort finds duplicates, contradictions and undeclared streams, and leaves the streams in the
- * order in which they must be locked.
+ * The streams of a request are those that its expectations name and those that its events go to.
+ * Each mention is hashed to its lock tag and all are sorted; equal neighbours are one stream, and
+ * within it the mentions of one command stand together, its expectations before its events. So one
+ * sort finds duplicates, contradictions and undeclared streams, and leaves the streams in the order
+ * in which they must be locked.
  *
  * An expectation with a null stream and the version "any" stands for every stream that no other
- * one names. It is the default of the append functions: "no expectation at all".
+ * one of its command names. It is the default of the append functions: "no expectation at all".
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type_d.h"
-#include "errors.h"
+#include "access/detoast.h"
+#include "guc.h"
+#include "idempotency.h"
 #include "mb/pg_wchar.h"
 #include "request.h"
 #include "stream_lock.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 #define MAX_NAME_CHARACTERS 255
-
-typedef struct expectation {
-    Datum stream_id;
-    Datum version;
-    bool stream_is_null, version_is_null;
-} expectation;
 
 typedef struct mention {
     uint64 lock_tag;
     const char *id;
     int length;
-    int order;   /* expectations first, then events */
+    int command;
+    int order;   /* in the request: expectations first, then events */
     Datum datum; /* text */
 } mention;
 
-static void raise_invalid_event(int number, const char *problem)
+ec_request *ec_request_new(text *store, int command_count, int event_count, int expectation_count)
 {
-    ereport(
-        ERROR,
-        (ec_error_code(EC_ERROR_invalid_event), errmsg("event %d %s", number, problem),
-         ec_error_detail(EC_ERROR_invalid_event, "is", "event", (int64)number, "problem", problem),
-         errhint("An event has a stream id, a type of 1 to 255 characters, and either data "
-                 "(JSON) or payload (bytes).")));
+    const int flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
+    ec_request *request = palloc0(sizeof(ec_request));
+
+    request->store = store;
+    request->command_count = command_count;
+    request->commands = palloc_extended(Max(command_count, 1) * sizeof(ec_command), flags);
+    request->event_count = event_count;
+    request->events = palloc_extended(Max(event_count, 1) * sizeof(ec_event), flags);
+    request->expectation_count = expectation_count;
+    request->expectations =
+        palloc_extended(Max(expectation_count, 1) * sizeof(ec_expectation), flags);
+    return request;
 }
 
-static void raise_bad_arrays(ec_error error, const char *problem)
+void ec_request_set_id(ec_event *event, Datum id, bool is_null)
 {
-    ereport(ERROR,
-            (ec_error_code(error), errmsg("%s", problem),
-             ec_error_detail(error, "s", "problem", problem),
-             errhint("Pass one-dimensional arrays of one length, one element for each event or "
-                     "each expectation.")));
-}
-
-static void raise_invalid_stream_id(const char *id, int length, const char *problem)
-{
-    char *shown = id ? pnstrdup(id, pg_mbcliplen(id, length, MAX_NAME_CHARACTERS)) : NULL;
-
-    ereport(
-        ERROR,
-        (ec_error_code(EC_ERROR_invalid_stream_id), errmsg("stream id %s", problem),
-         shown ? ec_error_detail(EC_ERROR_invalid_stream_id, "ss", "stream_id", shown, "problem",
-                                 problem)
-               : ec_error_detail(EC_ERROR_invalid_stream_id, "s", "problem", problem),
-         errhint("A stream id has 1 to 255 characters, no control characters, and neither begins "
-                 "nor ends with white space.")));
+    event->id_is_given = !is_null;
+    if (!is_null)
+        event->id = *DatumGetUUIDP(id);
 }
 
 /* White space of Unicode (property White_Space) that is no control character. */
@@ -80,80 +62,174 @@ static bool is_space(pg_wchar c)
            c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-void ec_request_check_stream_id(const char *id, int length)
+static ec_problem *bad_stream_id(const char *id, int length, const char *problem)
+{
+    static const char hint[] = "A stream id has 1 to 255 characters, no control characters, and "
+                               "neither begins nor ends with white space.";
+    const char *message = psprintf("stream id %s", problem);
+
+    if (id == NULL)
+        return ec_problem_make(EC_ERROR_invalid_stream_id, message, hint, "s", "problem", problem);
+    return ec_problem_make(EC_ERROR_invalid_stream_id, message, hint, "ss", "stream_id",
+                           pnstrdup(id, pg_mbcharcliplen(id, length, MAX_NAME_CHARACTERS)),
+                           "problem", problem);
+}
+
+ec_problem *ec_request_stream_id_problem(const char *id, int length)
 {
     bool utf8 = GetDatabaseEncoding() == PG_UTF8;
     int characters = 0;
     bool space = false;
 
+    if (id == NULL)
+        return bad_stream_id(NULL, 0, "is null");
     for (const char *at = id; at < id + length; at += pg_mblen(at)) {
         pg_wchar c = utf8 ? utf8_to_unicode((const unsigned char *)at) : (unsigned char)*at;
 
         if (c < 0x20 || c == 0x7f || (utf8 && c >= 0x80 && c < 0xa0))
-            raise_invalid_stream_id(id, length, "contains a control character");
+            return bad_stream_id(id, length, "contains a control character");
         space = is_space(c) && (utf8 || c == ' ');
         if (space && characters == 0)
-            raise_invalid_stream_id(id, length, "begins with white space");
-        characters++;
+            return bad_stream_id(id, length, "begins with white space");
+        if (++characters > MAX_NAME_CHARACTERS)
+            return bad_stream_id(id, length, "is longer than 255 characters");
     }
     if (characters == 0)
-        raise_invalid_stream_id(id, length, "is empty");
-    if (characters > MAX_NAME_CHARACTERS)
-        raise_invalid_stream_id(id, length, "is longer than 255 characters");
+        return bad_stream_id(id, length, "is empty");
     if (space)
-        raise_invalid_stream_id(id, length, "ends with white space");
+        return bad_stream_id(id, length, "ends with white space");
+    return NULL;
 }
 
-static void check_expected_version(const expectation *e, int number)
+/* Let the commands have their parts of the request's arrays, which are sorted by command. */
+static void hand_out(ec_request *request)
 {
-    int64 version = DatumGetInt64(e->version);
+    for (int i = 0; i < request->event_count; i++) {
+        ec_command *command = &request->commands[request->events[i].command];
 
-    if (e->version_is_null || version < EC_EXPECT_EXISTS) {
-        const char *shown = e->version_is_null ? "null" : psprintf(INT64_FORMAT, version);
-
-        ereport(ERROR,
-                (ec_error_code(EC_ERROR_invalid_expected_version),
-                 errmsg("%s is not an expected version", shown),
-                 ec_error_detail(EC_ERROR_invalid_expected_version, "ij", "expectation",
-                                 (int64)number, "expected", shown),
-                 errhint("Expect a version above 0, or 0 (no stream), -1 (any version) or -2 "
-                         "(the stream exists). There is no null: to check nothing, expect any.")));
+        if (command->event_count++ == 0)
+            command->events = &request->events[i];
+        command->ids_are_given |= request->events[i].id_is_given;
     }
-    if (e->stream_is_null && version != EC_EXPECT_ANY)
-        raise_invalid_stream_id(NULL, 0, "is null");
+    for (int i = 0; i < request->expectation_count; i++) {
+        ec_command *command = &request->commands[request->expectations[i].command];
+
+        if (command->expectation_count++ == 0)
+            command->expectations = &request->expectations[i];
+    }
 }
 
-static void check_event(ec_event *event, bool stream_is_null, bool type_is_null, int number)
+static ec_problem *expectation_problem(const ec_expectation *expectation, int number)
+{
+    int64 version = DatumGetInt64(expectation->version);
+
+    if (expectation->version_is_null || version < EC_EXPECT_EXISTS) {
+        const char *shown = expectation->version_is_null ? "null" : psprintf(INT64_FORMAT, version);
+
+        return ec_problem_make(
+            EC_ERROR_invalid_expected_version, psprintf("%s is not an expected version", shown),
+            "Expect a version above 0, or 0 (no stream), -1 (any version) or -2 (the stream "
+            "exists). There is no null: to check nothing, expect any.",
+            "ij", "expectation", (int64)number, "expected", shown);
+    }
+    if (expectation->stream_is_null && version != EC_EXPECT_ANY)
+        return ec_request_stream_id_problem(NULL, 0);
+    return NULL;
+}
+
+static int64 content_size(const ec_event *event)
+{
+    int64 size = 0;
+
+    if (!event->data_is_null)
+        size += toast_raw_datum_size(event->data) - VARHDRSZ;
+    if (!event->payload_is_null)
+        size += toast_raw_datum_size(event->payload) - VARHDRSZ;
+    if (!event->metadata_is_null)
+        size += toast_raw_datum_size(event->metadata) - VARHDRSZ;
+    return size;
+}
+
+static const char *event_fault(ec_event *event)
 {
     int characters;
 
-    if (stream_is_null)
-        raise_invalid_event(number, "has no stream id");
-    if (type_is_null)
-        raise_invalid_event(number, "has no type");
+    if (event->stream_is_null)
+        return "has no stream id";
+    if (event->type_is_null)
+        return "has no type";
     event->type = PointerGetDatum(DatumGetTextPP(event->type));
     characters = pg_mbstrlen_with_len(VARDATA_ANY(event->type), VARSIZE_ANY_EXHDR(event->type));
     if (characters == 0)
-        raise_invalid_event(number, "has an empty type");
+        return "has an empty type";
     if (characters > MAX_NAME_CHARACTERS)
-        raise_invalid_event(number, "has a type of more than 255 characters");
+        return "has a type of more than 255 characters";
     if (!event->data_is_null && !event->payload_is_null)
-        raise_invalid_event(number, "has both data and payload");
+        return "has both data and payload";
+    if (content_size(event) > (int64)ec_max_event_size * 1024)
+        return psprintf("is larger than eventcore.max_event_size (%d kB)", ec_max_event_size);
+    return NULL;
+}
+
+/* Validate one event; number counts from 1 in its command. No content at all means no data: {}. */
+static ec_problem *event_problem(ec_event *event, int number)
+{
+    const char *fault = event_fault(event);
+
+    if (fault != NULL)
+        return ec_problem_make(EC_ERROR_invalid_event, psprintf("event %d %s", number, fault),
+                               "An event has a stream id, a type of 1 to 255 characters, and "
+                               "either data (JSON) or payload (bytes).",
+                               "is", "event", (int64)number, "problem", fault);
     if (event->data_is_null && event->payload_is_null) {
         event->data = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
         event->data_is_null = false;
     }
+    return NULL;
 }
 
-static void mention_stream(mention *m, text *store, Datum stream_id, int order)
+static void mention_stream(mention *m, const ec_request *request, Datum stream_id, int command,
+                           int order)
 {
     text *id = DatumGetTextPP(stream_id);
 
     m->datum = PointerGetDatum(id);
     m->id = VARDATA_ANY(id);
     m->length = VARSIZE_ANY_EXHDR(id);
+    m->command = command;
     m->order = order;
-    m->lock_tag = ec_stream_lock_tag(store, m->id, m->length);
+    m->lock_tag = ec_stream_lock_tag(request->store, m->id, m->length);
+}
+
+/* Validate each part by itself, and collect the mentions of streams of the commands that pass. */
+static int collect_mentions(ec_request *request, mention *mentions)
+{
+    int count = 0;
+
+    for (int i = 0; i < request->command_count; i++) {
+        ec_command *command = &request->commands[i];
+
+        for (int j = 0; j < command->expectation_count && command->problem == NULL; j++)
+            command->problem = expectation_problem(&command->expectations[j], j + 1);
+        for (int j = 0; j < command->event_count && command->problem == NULL; j++)
+            command->problem = event_problem(&command->events[j], j + 1);
+    }
+    for (int i = 0; i < request->expectation_count; i++) {
+        ec_expectation *expectation = &request->expectations[i];
+
+        expectation->stream = -1;
+        if (!expectation->stream_is_null && !request->commands[expectation->command].problem)
+            mention_stream(&mentions[count++], request, expectation->stream_id,
+                           expectation->command, i);
+    }
+    for (int i = 0; i < request->event_count; i++) {
+        const ec_event *event = &request->events[i];
+
+        if (!request->commands[event->command].problem)
+            mention_stream(&mentions[count++], request, event->stream_id, event->command,
+                           request->expectation_count + i);
+    }
+    return count;
 }
 
 static bool same_stream(const mention *a, const mention *b)
@@ -170,290 +246,121 @@ static int compare_mentions(const void *left, const void *right)
         return a->lock_tag < b->lock_tag ? -1 : 1;
     if (!same_stream(a, b))
         return a->length != b->length ? a->length - b->length : memcmp(a->id, b->id, a->length);
-    return a->order - b->order;
+    return a->command != b->command ? a->command - b->command : a->order - b->order;
 }
 
-static void raise_conflicting_expectation(const ec_stream *stream, int64 other)
+static ec_problem *contradiction(const ec_stream *stream, int64 expected, int64 other)
 {
     char *id = pnstrdup(stream->id, stream->length);
 
-    ereport(ERROR,
-            (ec_error_code(EC_ERROR_conflicting_expectation),
-             errmsg("two different versions are expected of stream \"%s\"", id),
-             ec_error_detail(EC_ERROR_conflicting_expectation, "sii", "stream_id", id, "expected",
-                             stream->expected, "also_expected", other),
-             errhint("Name each stream once, at the version that the decision was based on.")));
+    return ec_problem_make(EC_ERROR_conflicting_expectation,
+                           psprintf("two different versions are expected of stream \"%s\"", id),
+                           "Name each stream once, at the version that the decision was based on.",
+                           "sii", "stream_id", id, "expected", expected, "also_expected", other);
 }
 
-static void raise_undeclared_stream(const ec_stream *stream, int event)
+static ec_problem *undeclared(const ec_request *request, const ec_event *event)
 {
+    const ec_stream *stream = &request->streams[event->stream];
+    int number = event - request->commands[event->command].events + 1;
     char *id = pnstrdup(stream->id, stream->length);
 
-    ereport(
-        ERROR,
-        (ec_error_code(EC_ERROR_undeclared_stream),
-         errmsg("event %d goes to stream \"%s\", of which no version is expected", event, id),
-         ec_error_detail(EC_ERROR_undeclared_stream, "si", "stream_id", id, "event", (int64)event),
-         errhint("Name every stream that the append writes in its expectations; to check nothing, "
-                 "expect any version of it.")));
+    return ec_problem_make(
+        EC_ERROR_undeclared_stream,
+        psprintf("event %d goes to stream \"%s\", of which no version is expected", number, id),
+        "Name every stream that the append writes in its expectations; to check nothing, expect "
+        "any version of it.",
+        "si", "stream_id", id, "event", (int64)number);
 }
 
-/* Make the streams of the request from its events and the expectations. */
-static void collect_streams(ec_request *request, const expectation *expectations,
-                            int expectation_count)
+/*
+ * Make the streams from sorted mentions. `declared` is the expectation that the current command
+ * has of the current stream, if any.
+ */
+static void make_streams(ec_request *request, const mention *mentions, int count)
 {
-    int total = expectation_count + request->event_count;
-    mention *mentions = palloc_extended(Max(total, 1) * sizeof(mention), MCXT_ALLOC_HUGE);
-    int count = 0;
-    bool undeclared_allowed = false;
-    const ec_stream *undeclared = NULL;
-
-    for (int i = 0; i < expectation_count; i++) {
-        check_expected_version(&expectations[i], i + 1);
-        if (expectations[i].stream_is_null)
-            undeclared_allowed = true;
-        else
-            mention_stream(&mentions[count++], request->store, expectations[i].stream_id, i);
-    }
-    for (int i = 0; i < request->event_count; i++)
-        mention_stream(&mentions[count++], request->store, request->events[i].stream_id,
-                       expectation_count + i);
-    qsort(mentions, count, sizeof(mention), compare_mentions);
+    const ec_expectation *declared = NULL;
+    ec_event **undeclared_events = palloc0(request->command_count * sizeof(ec_event *));
+    ec_problem *bad_id = NULL;
 
     request->streams = palloc_extended(Max(count, 1) * sizeof(ec_stream), MCXT_ALLOC_HUGE);
     for (int i = 0; i < count; i++) {
         const mention *m = &mentions[i];
-        ec_stream *stream = &request->streams[request->stream_count - 1];
-        bool expected = m->order < expectation_count;
-        int64 version = expected ? DatumGetInt64(expectations[m->order].version) : EC_EXPECT_ANY;
+        ec_command *command = &request->commands[m->command];
 
         if (i == 0 || !same_stream(m, m - 1)) {
-            ec_request_check_stream_id(m->id, m->length);
-            stream = &request->streams[request->stream_count++];
-            *stream = (ec_stream){
-                .id = m->id,
-                .length = m->length,
-                .id_datum = m->datum,
-                .order = m->order,
-                .lock_tag = m->lock_tag,
-                .expected = version,
-            };
-            if (!expected && (undeclared == NULL || stream->order < undeclared->order))
-                undeclared = stream;
-        } else if (expected && version != stream->expected)
-            raise_conflicting_expectation(stream, version);
-        if (!expected) {
-            request->events[m->order - expectation_count].stream = request->stream_count - 1;
-            stream->written = true;
+            request->streams[request->stream_count++] = (ec_stream){
+                .id = m->id, .length = m->length, .id_datum = m->datum, .lock_tag = m->lock_tag};
+            bad_id = ec_request_stream_id_problem(m->id, m->length);
+            declared = NULL;
+        } else if (m->command != m[-1].command)
+            declared = NULL;
+        if (bad_id != NULL && command->problem == NULL)
+            command->problem = bad_id;
+
+        if (m->order < request->expectation_count) {
+            ec_expectation *expectation = &request->expectations[m->order];
+
+            if (declared == NULL) {
+                expectation->stream = request->stream_count - 1;
+                declared = expectation;
+            } else if (DatumGetInt64(expectation->version) != DatumGetInt64(declared->version) &&
+                       command->problem == NULL)
+                command->problem = contradiction(&request->streams[request->stream_count - 1],
+                                                 DatumGetInt64(declared->version),
+                                                 DatumGetInt64(expectation->version));
+        } else {
+            ec_event *event = &request->events[m->order - request->expectation_count];
+            ec_event **first = &undeclared_events[m->command];
+
+            event->stream = request->stream_count - 1;
+            if (declared == NULL && (*first == NULL || event < *first))
+                *first = event;
         }
     }
-    pfree(mentions);
-    if (undeclared != NULL && !undeclared_allowed)
-        raise_undeclared_stream(undeclared, undeclared->order - expectation_count + 1);
+
+    for (int i = 0; i < request->command_count; i++) {
+        ec_command *command = &request->commands[i];
+        bool allowed = false;
+
+        for (int j = 0; j < command->expectation_count; j++)
+            allowed |= command->expectations[j].stream_is_null;
+        if (undeclared_events[i] != NULL && !allowed && command->problem == NULL)
+            command->problem = undeclared(request, undeclared_events[i]);
+    }
+    pfree(undeclared_events);
 }
 
-/* An array argument, taken apart. An argument that is null or missing gives `values` NULL. */
-typedef struct column {
-    Datum *values;
-    bool *nulls;
+/* What is invalid is not locked, so only now can it be said which streams are used. */
+static void mark_used_streams(ec_request *request)
+{
+    for (int i = 0; i < request->expectation_count; i++) {
+        const ec_expectation *expectation = &request->expectations[i];
+
+        if (expectation->stream >= 0 && !request->commands[expectation->command].problem)
+            request->streams[expectation->stream].used = true;
+    }
+    for (int i = 0; i < request->event_count; i++) {
+        const ec_event *event = &request->events[i];
+
+        if (!request->commands[event->command].problem) {
+            request->streams[event->stream].used = true;
+            request->streams[event->stream].written = true;
+        }
+    }
+}
+
+void ec_request_finish(ec_request *request)
+{
+    int most = request->expectation_count + request->event_count;
+    mention *mentions = palloc_extended(Max(most, 1) * sizeof(mention), MCXT_ALLOC_HUGE);
     int count;
-} column;
 
-static column array_elements(FunctionCallInfo fcinfo, int argument, ec_error error)
-{
-    column result = {NULL, NULL, 0};
-    ArrayType *array;
-    int16 length;
-    bool by_value;
-    char align;
-
-    if (PG_ARGISNULL(argument))
-        return result;
-    array = PG_GETARG_ARRAYTYPE_P(argument);
-    if (ARR_NDIM(array) > 1)
-        raise_bad_arrays(error, "an array has more than one dimension");
-    get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
-    deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, align, &result.values,
-                      &result.nulls, &result.count);
-    if (result.values == NULL)
-        result.values = palloc(0);
-    return result;
-}
-
-static column required_elements(FunctionCallInfo fcinfo, int argument, ec_error error,
-                                const char *problem)
-{
-    column result = array_elements(fcinfo, argument, error);
-
-    if (result.values == NULL)
-        raise_bad_arrays(error, problem);
-    return result;
-}
-
-/* The fields of one of our composite types: `count` of them. */
-static void composite_fields(Datum composite, Datum *values, bool *nulls, int count)
-{
-    HeapTupleHeader header = DatumGetHeapTupleHeader(composite);
-    TupleDesc fields =
-        lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
-    HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
-
-    if (fields->natts != count)
-        ereport(ERROR,
-                (ec_error_code(EC_ERROR_relation_mismatch),
-                 errmsg("type %s was altered", format_type_be(HeapTupleHeaderGetTypeId(header))),
-                 ec_error_detail(EC_ERROR_relation_mismatch, ""),
-                 errhint("The types of eventcore belong to the extension: restore them as "
-                         "CREATE EXTENSION made them.")));
-    heap_deform_tuple(&tuple, fields, values, nulls);
-    ReleaseTupleDesc(fields);
-}
-
-static void set_event_id(ec_request *request, ec_event *event, Datum id, bool is_null)
-{
-    event->id_is_given = !is_null;
-    if (!is_null) {
-        event->id = *DatumGetUUIDP(id);
-        request->ids_are_given = true;
-    }
-}
-
-text *ec_request_store(FunctionCallInfo fcinfo, int argument)
-{
-    if (PG_ARGISNULL(argument))
-        ereport(ERROR, (ec_error_code(EC_ERROR_store_not_found), errmsg("store must not be null"),
-                        ec_error_detail(EC_ERROR_store_not_found, "j", "store", "null"),
-                        errhint("Leave the store out to use the default one.")));
-    return PG_GETARG_TEXT_PP(argument);
-}
-
-static void allocate_events(ec_request *request, int count)
-{
-    request->event_count = count;
-    request->events =
-        palloc_extended(Max(count, 1) * sizeof(ec_event), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
-
-/* (events new_event[], expected expected_version[], store text) */
-ec_request ec_request_from_composites(FunctionCallInfo fcinfo)
-{
-    ec_request request = {.store = ec_request_store(fcinfo, 2)};
-    column events = required_elements(fcinfo, 0, EC_ERROR_invalid_event, "events must not be null");
-    column expected = required_elements(fcinfo, 1, EC_ERROR_invalid_expected_version,
-                                        "expected must not be null");
-    expectation *expectations =
-        palloc_extended(Max(expected.count, 1) * sizeof(expectation), MCXT_ALLOC_HUGE);
-
-    allocate_events(&request, events.count);
-    for (int i = 0; i < events.count; i++) {
-        ec_event *event = &request.events[i];
-        Datum values[6];
-        bool nulls[6];
-
-        if (events.nulls[i])
-            raise_invalid_event(i + 1, "is null");
-        composite_fields(events.values[i], values, nulls, lengthof(values));
-        event->stream_id = values[0];
-        event->type = values[1];
-        event->data = values[2];
-        event->data_is_null = nulls[2];
-        event->metadata = values[3];
-        event->metadata_is_null = nulls[3];
-        set_event_id(&request, event, values[4], nulls[4]);
-        event->payload = values[5];
-        event->payload_is_null = nulls[5];
-        check_event(event, nulls[0], nulls[1], i + 1);
-    }
-    for (int i = 0; i < expected.count; i++) {
-        Datum values[2];
-        bool nulls[2];
-
-        if (expected.nulls[i])
-            raise_bad_arrays(EC_ERROR_invalid_expected_version, "an expectation is null");
-        composite_fields(expected.values[i], values, nulls, lengthof(values));
-        expectations[i] = (expectation){values[0], values[1], nulls[0], nulls[1]};
-    }
-    collect_streams(&request, expectations, expected.count);
-    return request;
-}
-
-/* The element of a column, null where the whole column is missing. */
-static Datum element(const column *c, int i, bool *is_null)
-{
-    *is_null = c->values == NULL || c->nulls[i];
-    return *is_null ? (Datum)0 : c->values[i];
-}
-
-/*
- * (stream_ids text[], types text[], data jsonb[], metadata jsonb[], event_ids uuid[],
- * payloads bytea[], expected_streams text[], expected_versions bigint[], store text)
- */
-ec_request ec_request_from_columns(FunctionCallInfo fcinfo)
-{
-    ec_request request = {.store = ec_request_store(fcinfo, 8)};
-    const ec_error events = EC_ERROR_invalid_event, expected = EC_ERROR_invalid_expected_version;
-    column stream_ids = required_elements(fcinfo, 0, events, "stream_ids must not be null");
-    column types = required_elements(fcinfo, 1, events, "types must not be null");
-    column data = array_elements(fcinfo, 2, events);
-    column metadata = array_elements(fcinfo, 3, events);
-    column ids = array_elements(fcinfo, 4, events);
-    column payloads = array_elements(fcinfo, 5, events);
-    column streams = required_elements(fcinfo, 6, expected, "expected_streams must not be null");
-    column versions = required_elements(fcinfo, 7, expected, "expected_versions must not be null");
-    const column *columns[] = {&types, &data, &metadata, &ids, &payloads};
-    expectation *expectations;
-
-    for (int i = 0; i < (int)lengthof(columns); i++)
-        if (columns[i]->values != NULL && columns[i]->count != stream_ids.count)
-            raise_bad_arrays(events, "the arrays of events differ in length");
-    if (streams.count != versions.count)
-        raise_bad_arrays(expected, "expected_streams and expected_versions differ in length");
-
-    allocate_events(&request, stream_ids.count);
-    for (int i = 0; i < stream_ids.count; i++) {
-        ec_event *event = &request.events[i];
-        bool id_is_null;
-        Datum id = element(&ids, i, &id_is_null);
-
-        event->stream_id = stream_ids.values[i];
-        event->type = types.values[i];
-        event->data = element(&data, i, &event->data_is_null);
-        event->metadata = element(&metadata, i, &event->metadata_is_null);
-        event->payload = element(&payloads, i, &event->payload_is_null);
-        set_event_id(&request, event, id, id_is_null);
-        check_event(event, stream_ids.nulls[i], types.nulls[i], i + 1);
-    }
-    expectations = palloc_extended(Max(streams.count, 1) * sizeof(expectation), MCXT_ALLOC_HUGE);
-    for (int i = 0; i < streams.count; i++)
-        expectations[i] = (expectation){streams.values[i], versions.values[i], streams.nulls[i],
-                                        versions.nulls[i]};
-    collect_streams(&request, expectations, streams.count);
-    return request;
-}
-
-/*
- * (stream_id text, expected_version bigint, type text, data jsonb, metadata jsonb, event_id uuid,
- * payload bytea, store text)
- */
-ec_request ec_request_from_values(FunctionCallInfo fcinfo)
-{
-    ec_request request = {.store = ec_request_store(fcinfo, 7)};
-    expectation expected = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_ARGISNULL(0),
-                            PG_ARGISNULL(1)};
-    ec_event *event;
-
-    allocate_events(&request, 1);
-    event = &request.events[0];
-    event->stream_id = PG_GETARG_DATUM(0);
-    event->type = PG_GETARG_DATUM(2);
-    event->data = PG_GETARG_DATUM(3);
-    event->data_is_null = PG_ARGISNULL(3);
-    event->metadata = PG_GETARG_DATUM(4);
-    event->metadata_is_null = PG_ARGISNULL(4);
-    set_event_id(&request, event, PG_GETARG_DATUM(5), PG_ARGISNULL(5));
-    event->payload = PG_GETARG_DATUM(6);
-    event->payload_is_null = PG_ARGISNULL(6);
-    check_event(event, PG_ARGISNULL(0), PG_ARGISNULL(2), 1);
-    collect_streams(&request, &expected, 1);
-    return request;
+    hand_out(request);
+    count = collect_mentions(request, mentions);
+    qsort(mentions, count, sizeof(mention), compare_mentions);
+    make_streams(request, mentions, count);
+    ec_idempotency_link(request);
+    mark_used_streams(request);
+    pfree(mentions);
 }

@@ -15,16 +15,23 @@
  * is held: waiting for that could close a circle, so it is tried without waiting, and failure is an
  * error that says to run the transaction again.
  *
+ * lock_streams. A transaction may lock its streams before it reads them. That set is complete: a
+ * later append outside of it would have to lock out of order, and is refused. A lock of its own
+ * marks that the set is complete, so that rolling back to a savepoint takes the mark back with the
+ * locks.
+ *
  * The gate. The server's lock table is small and shared. A transaction that would take more than
  * its share of it locks the empty table append_gate in SHARE ROW EXCLUSIVE mode instead, which
  * excludes every other append (each holds ROW EXCLUSIVE on it, a mode that costs no room in the
- * lock table). It never queues for the gate, because every append would then queue behind it; it
- * tries, sleeps, and tries again. The table events itself cannot be the gate: VACUUM and CREATE
- * INDEX CONCURRENTLY want that lock too.
+ * lock table). While it queues for the gate every new append queues behind it, so that it gets its
+ * turn under load; but it queues for a moment only, then lets the others pass and tries again: one
+ * append in a transaction that somebody left open must not stall all the others. The table events
+ * itself cannot be the gate: VACUUM and CREATE INDEX CONCURRENTLY want that lock too.
  */
 #include "postgres.h"
 
 #include "access/twophase.h"
+#include "access/xact.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "errors.h"
@@ -32,16 +39,20 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "stream_lock.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 /* Fourth field of our tags. SQL's advisory locks have 1 and 2 there, those of Citus less than 100,
  * the others of ours are in horizon.c. */
 #define STREAM_LOCK_CLASS 0x2001
+#define CLOSED_SET_CLASS 0x2003
 
-#define GATE_FIRST_NAP_MS 1
-#define GATE_LONGEST_NAP_MS 50
+#define GATE_QUEUE_MS 20
+#define GATE_FIRST_NAP_MS 20
+#define GATE_LONGEST_NAP_MS 200
 
 /* The stream locks of the current transaction. A rolled-back savepoint gives locks back without
  * telling us: then `count` is too high and more locks count as out of order, which is safe. */
@@ -77,6 +88,39 @@ static void raise_stream_locked(const char *reason)
                             "in one call.")));
 }
 
+/* Queue for the gate, but no longer than `patience` milliseconds. */
+static bool queue_for_gate(Oid gate, int patience)
+{
+    MemoryContext context = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    int lock_timeout = LockTimeout;
+    volatile bool entered = true;
+
+    BeginInternalSubTransaction(NULL);
+    MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        LockTimeout = patience;
+        LockRelationOid(gate, ShareRowExclusiveLock);
+        LockTimeout = lock_timeout;
+        ReleaseCurrentSubTransaction(); /* the lock goes to the caller's transaction */
+    }
+    PG_CATCH();
+    {
+        LockTimeout = lock_timeout;
+        if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+            PG_RE_THROW();
+        MemoryContextSwitchTo(context);
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        entered = false;
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+    return entered;
+}
+
 /*
  * Take the gate for this transaction alone. With stream locks in hand somebody may be waiting for
  * us while holding the gate open: then give up after deadlock_timeout.
@@ -86,12 +130,13 @@ static void close_gate(Oid gate)
     TimestampTz start = GetCurrentTimestamp();
     long nap = GATE_FIRST_NAP_MS;
 
-    while (!ConditionalLockRelationOid(gate, ShareRowExclusiveLock)) {
-        if (held.count > 0 &&
-            TimestampDifferenceExceeds(start, GetCurrentTimestamp(), DeadlockTimeout))
+    while (!ConditionalLockRelationOid(gate, ShareRowExclusiveLock) &&
+           !queue_for_gate(gate, GATE_QUEUE_MS)) {
+        TimestampTz now = GetCurrentTimestamp();
+
+        if (held.count > 0 && TimestampDifferenceExceeds(start, now, DeadlockTimeout))
             raise_stream_locked("the transaction needs more locks than its share, and holds some");
-        if (LockTimeout > 0 &&
-            TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LockTimeout))
+        if (LockTimeout > 0 && TimestampDifferenceExceeds(start, now, LockTimeout))
             ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                             errmsg("canceling statement due to lock timeout"),
                             errdetail("An append to this many streams waits until no other append "
@@ -104,47 +149,108 @@ static void close_gate(Oid gate)
     }
 }
 
-static void lock_stream(uint64 stream, bool exclusive)
+/* Count the stream locks that are really held, which savepoints may have given back. */
+static int count_held_locks(void)
 {
-    LOCKMODE mode = exclusive ? ExclusiveLock : ShareLock;
-    bool in_order = held.count == 0 || stream > held.highest;
-    LOCKTAG tag;
+    LockData *all = GetLockStatusData();
+    int count = 0;
 
-    tag.locktag_field1 = MyDatabaseId;
-    tag.locktag_field2 = (uint32)(stream >> 32);
-    tag.locktag_field3 = (uint32)stream;
-    tag.locktag_field4 = STREAM_LOCK_CLASS;
-    tag.locktag_type = LOCKTAG_ADVISORY;
-    tag.locktag_lockmethodid = USER_LOCKMETHOD;
+    for (int i = 0; i < all->nelements; i++)
+        count += all->locks[i].pid == MyProcPid && all->locks[i].holdMask != 0 &&
+                 all->locks[i].locktag.locktag_type == LOCKTAG_ADVISORY &&
+                 all->locks[i].locktag.locktag_field4 == STREAM_LOCK_CLASS;
+    pfree(all->locks);
+    pfree(all);
+    return count;
+}
 
-    if (!in_order &&
+static LOCKTAG lock_tag(uint64 key, uint16 class)
+{
+    return (LOCKTAG){
+        .locktag_field1 = MyDatabaseId,
+        .locktag_field2 = (uint32)(key >> 32),
+        .locktag_field3 = (uint32)key,
+        .locktag_field4 = class,
+        .locktag_type = LOCKTAG_ADVISORY,
+        .locktag_lockmethodid = USER_LOCKMETHOD,
+    };
+}
+
+static void raise_outside_set(const ec_stream *stream)
+{
+    char *id = pnstrdup(stream->id, stream->length);
+
+    ereport(ERROR,
+            (ec_error_code(EC_ERROR_undeclared_stream),
+             errmsg("stream \"%s\" is not among those that lock_streams has locked", id),
+             ec_error_detail(EC_ERROR_undeclared_stream, "s", "stream_id", id),
+             errhint("Name every stream in lock_streams: those to be written as written. To lock "
+                     "more, roll back and lock the larger set.")));
+}
+
+static void lock_stream(const ec_stream *stream, bool exclusive, bool set_is_closed)
+{
+    LOCKTAG tag = lock_tag(stream->lock_tag, STREAM_LOCK_CLASS);
+    bool in_order = held.count == 0 || stream->lock_tag > held.highest;
+
+    if ((!in_order || set_is_closed) &&
         (LockHeldByMe(&tag, ExclusiveLock) || (!exclusive && LockHeldByMe(&tag, ShareLock))))
         return;
-    if (LockAcquire(&tag, mode, false, !in_order) == LOCKACQUIRE_NOT_AVAIL)
+    if (set_is_closed)
+        raise_outside_set(stream);
+    if (LockAcquire(&tag, exclusive ? ExclusiveLock : ShareLock, false, !in_order) ==
+        LOCKACQUIRE_NOT_AVAIL)
         raise_stream_locked(
             "a later append of the transaction needs a stream that another one holds");
     held.count++;
-    held.highest = Max(held.highest, stream);
+    held.highest = Max(held.highest, stream->lock_tag);
 }
 
-void ec_stream_lock_all(const ec_stream_lock *locks, int count, Oid gate)
+void ec_stream_lock_request(const ec_request *request, const ec_relations *relations)
 {
-    LOCKTAG gate_tag;
+    LOCKTAG closed_set = lock_tag(0, CLOSED_SET_CLASS);
+    LOCKTAG gate;
+    bool set_is_closed;
+    int count = 0;
 
+    for (int i = 0; i < request->stream_count; i++)
+        count += request->streams[i].used;
     if (held.transaction != ec_transaction_number()) {
         held.transaction = ec_transaction_number();
         held.count = 0;
         held.highest = 0;
     }
 
-    SET_LOCKTAG_RELATION(gate_tag, MyDatabaseId, gate);
-    if (LockHeldByMe(&gate_tag, ShareRowExclusiveLock))
+    SET_LOCKTAG_RELATION(gate, MyDatabaseId, relations->gate);
+    if (LockHeldByMe(&gate, ShareRowExclusiveLock))
         return;
-    if (held.count + count > lock_budget()) {
-        close_gate(gate);
-        return;
+    set_is_closed = LockHeldByMe(&closed_set, ShareLock);
+    if (!set_is_closed && held.count + count > lock_budget()) {
+        if (held.count > 0)
+            held.count = count_held_locks();
+        if (held.count + count > lock_budget()) {
+            close_gate(relations->gate);
+            return;
+        }
     }
-    LockRelationOid(gate, RowExclusiveLock);
-    for (int i = 0; i < count; i++)
-        lock_stream(locks[i].tag, locks[i].exclusive);
+    LockRelationOid(relations->gate, RowExclusiveLock);
+    for (int i = 0; i < request->stream_count; i++) {
+        const ec_stream *stream = &request->streams[i];
+        bool exclusive = stream->written;
+
+        if (!stream->used)
+            continue;
+        /* Two streams, one hash: one lock, in the stronger mode. */
+        while (i + 1 < request->stream_count &&
+               request->streams[i + 1].lock_tag == stream->lock_tag)
+            exclusive |= request->streams[++i].written;
+        lock_stream(stream, exclusive, set_is_closed);
+    }
+}
+
+void ec_stream_lock_close_set(void)
+{
+    LOCKTAG closed_set = lock_tag(0, CLOSED_SET_CLASS);
+
+    (void)LockAcquire(&closed_set, ShareLock, false, false); /* nobody takes a stronger mode */
 }

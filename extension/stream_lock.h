@@ -2,18 +2,20 @@
 #ifndef EVENTCORE_STREAM_LOCK_H
 #define EVENTCORE_STREAM_LOCK_H
 
-typedef struct ec_stream_lock {
-    uint64 tag;
-    bool exclusive; /* for a stream that is written; share for one that is only read */
-} ec_stream_lock;
+#include "relations.h"
+#include "request.h"
 
 /* The lock tag of a stream: a hash of store and stream id. */
 extern uint64 ec_stream_lock_tag(text *store, const char *stream_id, int length);
 
 /*
- * Take locks, sorted by tag and without duplicates, until the end of the transaction. `gate` is the
- * table append_gate. Raises stream_locked if waiting could close a circle.
+ * Lock every stream that a request uses, until the end of the transaction: exclusively if it is
+ * written, else in share mode. Raises stream_locked if waiting could close a circle, and
+ * undeclared_stream for a stream outside the set of an earlier ec_stream_lock_close_set.
  */
-extern void ec_stream_lock_all(const ec_stream_lock *locks, int count, Oid gate);
+extern void ec_stream_lock_request(const ec_request *request, const ec_relations *relations);
+
+/* From now on this transaction locks no other streams than it holds. */
+extern void ec_stream_lock_close_set(void);
 
 #endif

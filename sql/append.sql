@@ -79,3 +79,51 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_try_append_
 COMMENT ON FUNCTION eventcore.try_append_columns(
     text[], text[], jsonb[], jsonb[], uuid[], bytea[], text[], bigint[], text) IS
 'As eventcore.try_append(events, expected), with the arguments of eventcore.append_columns().';
+
+CREATE FUNCTION eventcore.append_json(
+    events   jsonb,
+    expected jsonb DEFAULT '"any"',
+    store    text  DEFAULT 'default'
+) RETURNS SETOF eventcore.appended_event
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append_json';
+COMMENT ON FUNCTION eventcore.append_json(jsonb, jsonb, text) IS
+'As eventcore.append(events, expected), from JSON.
+events: an array of objects with the keys stream_id, type, data, metadata, event_id, payload (base64), of which the first two are required; an unknown key is an error. expected: an object with a key for each stream and its expected version, a number, "none", "exists" or "any"; left out, or "any" by itself, nothing is expected. Violations come in the order in which jsonb sorts the keys.';
+
+CREATE FUNCTION eventcore.try_append_json(
+    events   jsonb,
+    expected jsonb DEFAULT '"any"',
+    store    text  DEFAULT 'default'
+) RETURNS SETOF eventcore.append_outcome
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_try_append_json';
+COMMENT ON FUNCTION eventcore.try_append_json(jsonb, jsonb, text) IS
+'As eventcore.try_append(events, expected), with the arguments of eventcore.append_json().';
+
+CREATE FUNCTION eventcore.append_batch(
+    commands eventcore.new_command[],
+    store    text DEFAULT 'default'
+) RETURNS SETOF eventcore.batch_outcome
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append_batch';
+COMMENT ON FUNCTION eventcore.append_batch(eventcore.new_command[], text) IS
+'Carry out many commands in one call and one transaction, each as eventcore.try_append() would: all or nothing for itself, and with an outcome of its own. A command that conflicts or is invalid does not disturb the others; a later one sees what earlier ones appended.
+commands: made with eventcore.new_command(events, expected).
+Returns the rows of each command, numbered from 1: see type eventcore.batch_outcome. Only what concerns the whole call is raised as an error, such as an unknown store, or a duplicate_event_id of an event that somebody else appended at the same instant.';
+
+CREATE FUNCTION eventcore.append_batch_columns(
+    commands          int[],
+    stream_ids        text[],
+    types             text[],
+    data              jsonb[],
+    metadata          jsonb[]  DEFAULT NULL,
+    event_ids         uuid[]   DEFAULT NULL,
+    payloads          bytea[]  DEFAULT NULL,
+    expected_commands int[]    DEFAULT '{}',
+    expected_streams  text[]   DEFAULT '{}',
+    expected_versions bigint[] DEFAULT '{}',
+    store             text     DEFAULT 'default'
+) RETURNS SETOF eventcore.batch_outcome
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append_batch_columns';
+COMMENT ON FUNCTION eventcore.append_batch_columns(
+    int[], text[], text[], jsonb[], jsonb[], uuid[], bytea[], int[], text[], bigint[], text) IS
+'As eventcore.append_batch(), for drivers: parallel arrays of plain types.
+commands: for each event the number of its command, 1 to at most 1,000,000; expected_commands: the same for each expectation. The other arrays are those of eventcore.append_columns(); a null stream with version -1 stands for every stream that its command does not name. A command that is not mentioned has nothing to do and is "verified".';

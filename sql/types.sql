@@ -18,6 +18,13 @@ CREATE TYPE eventcore.expected_version AS (
 COMMENT ON TYPE eventcore.expected_version IS
 'What a decision was based on: a stream and its version. Above 0: exactly that version; 0: the stream has no events; -1: any version; -2: the stream has events. Make it with eventcore.expect() and its kind. A null stream_id with version -1 stands for every stream that is not named.';
 
+CREATE TYPE eventcore.new_command AS (
+    events   eventcore.new_event[],
+    expected eventcore.expected_version[]
+);
+COMMENT ON TYPE eventcore.new_command IS
+'One command of a batch: its events and what it expects. Make it with eventcore.new_command().';
+
 CREATE TYPE eventcore.appended_event AS (
     stream_id       text,
     version         bigint,
@@ -40,6 +47,23 @@ CREATE TYPE eventcore.append_outcome AS (
 );
 COMMENT ON TYPE eventcore.append_outcome IS
 'What became of an append. outcome is the same in all rows: "appended" or "repeated" (one row an event, as eventcore.appended_event), "conflict" (one row for each stream that is not at its expected version, with both versions; nothing was written), or "verified" (one row: there were no events, and all expectations hold).';
+
+CREATE TYPE eventcore.batch_outcome AS (
+    command          int,
+    outcome          text,
+    stream_id        text,
+    version          bigint,
+    global_position  bigint,
+    event_id         uuid,
+    recorded_at      timestamptz,
+    expected_version bigint,
+    actual_version   bigint,
+    error_code       text,
+    error_message    text,
+    error_detail     jsonb
+);
+COMMENT ON TYPE eventcore.batch_outcome IS
+'What became of one command of a batch, as in eventcore.append_outcome, behind the number of the command; or outcome "invalid" with the SQLSTATE, message and detail of the error that the command alone would have raised.';
 
 CREATE TYPE eventcore.recorded_event AS (
     stream_id       text,
@@ -109,3 +133,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ROW(stream_id, -1)::eventcore.expected_version;
 COMMENT ON FUNCTION eventcore.expect_any(text) IS
 'Declare that a stream is written, whatever its version.';
+
+CREATE FUNCTION eventcore.new_command(
+    events   eventcore.new_event[],
+    expected eventcore.expected_version[] DEFAULT '{"(,-1)"}'
+) RETURNS eventcore.new_command
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ROW(events, expected)::eventcore.new_command;
+COMMENT ON FUNCTION eventcore.new_command(eventcore.new_event[], eventcore.expected_version[]) IS
+'Build a command for eventcore.append_batch(), from the arguments of eventcore.append().';

@@ -15,9 +15,10 @@ EXCEPTION WHEN OTHERS THEN
     detail := text_detail;
     has_hint := hint <> '';
 END $$;
-CREATE FUNCTION pg_temp.fails(statement text, state text, detail jsonb, description text) RETURNS SETOF text
-LANGUAGE sql AS $$
-    SELECT is(f::text, ROW(state, detail, true)::text, description) FROM pg_temp.failure(statement) AS f
+CREATE FUNCTION pg_temp.fails(statement text, wanted_state text, wanted_detail jsonb, description text)
+RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT is(f::text, ROW(wanted_state, wanted_detail, true)::text, description)
+    FROM pg_temp.failure(statement) AS f
 $$;
 SELECT count(*) FROM eventcore.append(ARRAY[
     eventcore.new_event('a', 'T'), eventcore.new_event('a', 'T'),
@@ -43,7 +44,7 @@ SELECT pg_temp.fails($$SELECT eventcore.stream_version(NULL)$$, 'VE004',
 SELECT pg_temp.fails(format('SELECT eventcore.append(ARRAY[%s])', event), 'VE005',
     jsonb_build_object('error', 'invalid_event', 'event', 1, 'problem', problem), 'event ' || problem)
 FROM (VALUES ($$eventcore.new_event('a', NULL)$$, 'has no type'), ($$eventcore.new_event('a', '')$$, 'has an empty type'),
-    ($$eventcore.new_event(NULL, 'T')$$, 'has no stream id'), ($$NULL::eventcore.new_event$$, 'is null'),
+    ($$eventcore.new_event(NULL, 'T')$$, 'has no stream id'), ($$NULL::eventcore.new_event$$, 'has no stream id'),
     ($$eventcore.new_event('a', 'T', '{}', payload => '')$$, 'has both data and payload')) AS events (event, problem);
 SELECT pg_temp.fails($$SELECT eventcore.append_columns('{a,b}', '{T}', NULL)$$, 'VE005',
     '{"error": "invalid_event", "problem": "the arrays of events differ in length"}', 'arrays of different length');
@@ -57,7 +58,7 @@ SELECT pg_temp.fails($$SELECT eventcore.append('a', NULL, 'T', NULL)$$, 'VE007',
 SELECT pg_temp.fails($$SELECT eventcore.append('a', -3, 'T', NULL)$$, 'VE007',
     '{"error": "invalid_expected_version", "expectation": 1, "expected": -3}', 'no such expected version');
 SELECT pg_temp.fails($$SELECT eventcore.append_columns('{}', '{}', NULL, expected_streams => '{a}', expected_versions => '{1,2}')$$, 'VE007',
-    '{"error": "invalid_expected_version", "problem": "expected_streams and expected_versions differ in length"}', 'expectations of different length');
+    '{"error": "invalid_expected_version", "problem": "the arrays of expectations differ in length"}', 'expectations of different length');
 SELECT pg_temp.fails(format('SELECT eventcore.%s', call), 'VE008', '{"error": "store_not_found", "store": "x"}', call)
 FROM (VALUES ($$append('a', 2, 'T', NULL, store => 'x')$$), ($$read_all(store => 'x')$$), ($$safe_position('x')$$)) AS calls (call);
 SELECT pg_temp.fails(
