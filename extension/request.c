@@ -62,43 +62,42 @@ static bool is_space(pg_wchar c)
            c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-static ec_problem *bad_stream_id(const char *id, int length, const char *problem)
-{
-    static const char hint[] = "A stream id has 1 to 255 characters, no control characters, and "
-                               "neither begins nor ends with white space.";
-    const char *message = psprintf("stream id %s", problem);
-
-    if (id == NULL)
-        return ec_problem_make(EC_ERROR_invalid_stream_id, message, hint, "s", "problem", problem);
-    return ec_problem_make(EC_ERROR_invalid_stream_id, message, hint, "ss", "stream_id",
-                           pnstrdup(id, pg_mbcharcliplen(id, length, MAX_NAME_CHARACTERS)),
-                           "problem", problem);
-}
-
-ec_problem *ec_request_stream_id_problem(const char *id, int length)
+const char *ec_request_name_fault(const char *name, int length)
 {
     bool utf8 = GetDatabaseEncoding() == PG_UTF8;
     int characters = 0;
     bool space = false;
 
-    if (id == NULL)
-        return bad_stream_id(NULL, 0, "is null");
-    for (const char *at = id; at < id + length; at += pg_mblen(at)) {
+    if (name == NULL)
+        return "is null";
+    for (const char *at = name; at < name + length; at += pg_mblen(at)) {
         pg_wchar c = utf8 ? utf8_to_unicode((const unsigned char *)at) : (unsigned char)*at;
 
         if (c < 0x20 || c == 0x7f || (utf8 && c >= 0x80 && c < 0xa0))
-            return bad_stream_id(id, length, "contains a control character");
+            return "contains a control character";
         space = is_space(c) && (utf8 || c == ' ');
         if (space && characters == 0)
-            return bad_stream_id(id, length, "begins with white space");
+            return "begins with white space";
         if (++characters > MAX_NAME_CHARACTERS)
-            return bad_stream_id(id, length, "is longer than 255 characters");
+            return "is longer than 255 characters";
     }
-    if (characters == 0)
-        return bad_stream_id(id, length, "is empty");
-    if (space)
-        return bad_stream_id(id, length, "ends with white space");
-    return NULL;
+    return characters == 0 ? "is empty" : space ? "ends with white space" : NULL;
+}
+
+ec_problem *ec_request_stream_id_problem(const char *id, int length)
+{
+    static const char hint[] = "A stream id has 1 to 255 characters, no control characters, and "
+                               "neither begins nor ends with white space.";
+    const char *fault = ec_request_name_fault(id, length);
+
+    if (fault == NULL)
+        return NULL;
+    if (id == NULL)
+        return ec_problem_make(EC_ERROR_invalid_stream_id, "stream id is null", hint, "s",
+                               "problem", fault);
+    return ec_problem_make(
+        EC_ERROR_invalid_stream_id, psprintf("stream id %s", fault), hint, "ss", "stream_id",
+        pnstrdup(id, pg_mbcharcliplen(id, length, MAX_NAME_CHARACTERS)), "problem", fault);
 }
 
 /* Let the commands have their parts of the request's arrays, which are sorted by command. */

@@ -92,7 +92,10 @@ extern void ec_request_set_id(ec_event *event, Datum id, bool is_null);
 /* Validate what was filled in, and find the streams. What is wrong is left in the commands. */
 extern void ec_request_finish(ec_request *request);
 
-/* What is wrong with a stream id; NULL if it is valid. */
+/* What is wrong with a name of a stream or store, in words such as "is empty"; NULL if nothing. */
+extern const char *ec_request_name_fault(const char *name, int length);
+
+/* The problem with a stream id; NULL if it is valid. */
 extern ec_problem *ec_request_stream_id_problem(const char *id, int length);
 
 #endif

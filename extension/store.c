@@ -14,15 +14,17 @@
 static text *valid_name(FunctionCallInfo fcinfo)
 {
     text *name = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
-    ec_problem *problem =
-        name == NULL ? ec_request_stream_id_problem(NULL, 0)
-                     : ec_request_stream_id_problem(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+    const char *fault = name == NULL
+                            ? ec_request_name_fault(NULL, 0)
+                            : ec_request_name_fault(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 
-    if (problem != NULL)
-        ereport(ERROR, (ec_error_code(EC_ERROR_invalid_store_name), errmsg("the name is not valid"),
-                        ec_error_detail(EC_ERROR_invalid_store_name, "j", "store",
-                                        name ? TextDatumGetCString(name) : "null"),
-                        errhint("%s", problem->hint)));
+    if (fault != NULL)
+        ereport(ERROR,
+                (ec_error_code(EC_ERROR_invalid_store_name),
+                 errmsg("the name of a store %s", fault),
+                 ec_error_detail(EC_ERROR_invalid_store_name, "s", "problem", fault),
+                 errhint("It has 1 to 255 characters, no control characters, and neither begins "
+                         "nor ends with white space.")));
     return name;
 }
 

@@ -11,4 +11,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_lock_stream
 COMMENT ON FUNCTION eventcore.lock_streams(text[], text[], text) IS
 'Lock streams until the end of the transaction, so that a command that reads them now, decides and appends cannot conflict. For commands that keep losing.
 write: streams that will be appended to. read: streams that will only be checked; others may share them.
-Returns the streams with their versions, in the order given. From then on the transaction may append to and check no others: undeclared_stream (VE002). A second call in a transaction may lock more, if that is possible without waiting in the wrong order: else 40001.';
+Returns the streams with their versions, in the order given. From then on the transaction may append to and check no others: undeclared_stream (VE002). To lock more, roll back and lock the larger set.';

@@ -1,6 +1,6 @@
 -- The SQLSTATE and the JSON DETAIL of every error.
 BEGIN;
-SELECT plan(28);
+SELECT plan(33);
 
 -- What a statement fails with: SQLSTATE, DETAIL as jsonb, and whether there is a HINT.
 CREATE FUNCTION pg_temp.failure(statement text, OUT state text, OUT detail jsonb, OUT has_hint boolean)
@@ -68,6 +68,15 @@ FROM eventcore.global_position;
 SELECT pg_temp.fails($$UPDATE eventcore.events SET type = 'U'$$, 'VE011',
     '{"error": "append_only", "operation": "UPDATE"}', 'update');
 
+SELECT pg_temp.fails($$SELECT eventcore.create_store('default')$$, 'VE014',
+    '{"error": "store_exists", "store": "default"}', 'store exists');
+SELECT pg_temp.fails($$SELECT eventcore.create_store(' "')$$, 'VE015',
+    '{"error": "invalid_store_name", "problem": "begins with white space"}', 'invalid store name');
+SELECT pg_temp.fails($$SELECT eventcore.create_store(NULL)$$, 'VE015',
+    '{"error": "invalid_store_name", "problem": "is null"}', 'null store name');
+SELECT pg_temp.fails($$SELECT eventcore.lock_streams('{x}'); SELECT eventcore.append('y', 0, 'T', NULL)$$, 'VE002',
+    '{"error": "undeclared_stream", "stream_id": "y"}', 'append outside of the locked set');
+
 -- 10, 12 and 13, last because they break what the others need.
 SELECT pg_temp.fails($$SELECT setval('eventcore.global_position', 1); SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE010',
     jsonb_build_object('error', 'position_regressed', 'drawn', 2, 'expected_above', last_value), 'the sequence went back')
@@ -76,6 +85,11 @@ CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RE
 CREATE TRIGGER change BEFORE INSERT ON eventcore.events FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing();
 SELECT pg_temp.fails($$SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE012',
     '{"error": "unsupported_trigger", "trigger": "change"}', 'BEFORE INSERT row trigger');
+
+DROP TRIGGER change ON eventcore.events;
+ALTER TABLE eventcore.events ADD COLUMN extra int;
+SELECT pg_temp.fails($$SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE013',
+    '{"error": "relation_mismatch", "relation": "events"}', 'altered table');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,6 @@
 -- What the extension consists of: names, shapes, properties and comments.
 BEGIN;
-SELECT plan(29);
+SELECT plan(37);
 
 SELECT has_extension('eventcore');
 SELECT is(extnamespace::regnamespace::text, 'eventcore', 'in its own schema')
@@ -50,6 +50,20 @@ SELECT function_returns('eventcore', 'append_columns',
 SELECT function_returns('eventcore', 'try_append_columns',
     ARRAY['text[]', 'text[]', 'jsonb[]', 'jsonb[]', 'uuid[]', 'bytea[]', 'text[]', 'bigint[]', 'text'],
     'setof eventcore.append_outcome');
+SELECT results_eq($$EXECUTE shape('batch_outcome')$$, ARRAY[
+    'command integer', 'outcome text', 'stream_id text', 'version bigint', 'global_position bigint',
+    'event_id uuid', 'recorded_at timestamp with time zone', 'expected_version bigint',
+    'actual_version bigint', 'error_code text', 'error_message text', 'error_detail jsonb'], 'batch_outcome');
+SELECT function_returns('eventcore', 'append_batch',
+    ARRAY['eventcore.new_command[]', 'text'], 'setof eventcore.batch_outcome');
+SELECT function_returns('eventcore', 'append_batch_columns',
+    ARRAY['integer[]', 'text[]', 'text[]', 'jsonb[]', 'jsonb[]', 'uuid[]', 'bytea[]', 'integer[]', 'text[]',
+          'bigint[]', 'text'], 'setof eventcore.batch_outcome');
+SELECT function_returns('eventcore', 'append_json', ARRAY['jsonb', 'jsonb', 'text'], 'setof eventcore.appended_event');
+SELECT function_returns('eventcore', 'try_append_json', ARRAY['jsonb', 'jsonb', 'text'], 'setof eventcore.append_outcome');
+SELECT function_returns('eventcore', 'lock_streams', ARRAY['text[]', 'text[]', 'text'], 'setof record');
+SELECT function_returns('eventcore', 'create_store', ARRAY['text'], 'void');
+SELECT has_type('eventcore', 'new_command', 'new_command');
 SELECT function_returns('eventcore', 'read_stream',
     ARRAY['text', 'bigint', 'bigint', 'boolean', 'text'], 'setof eventcore.recorded_event');
 SELECT function_returns('eventcore', 'read_streams',
