@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# README's snippets do what README says.
+set -euo pipefail
+echo 1..5
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+is() {
+    count=$((${count:-0} + 1))
+    if [ "$1" = "$2" ]; then
+        echo "ok $count - $3"
+    else
+        printf 'not ok %d - %s\n# have: %s\n# want: %s\n' "$count" "$3" "$1" "$2"
+    fi
+}
+snippet() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" README.md | sed '1d;$d'; }
+# What the README shows indented, from a line that begins so to the blank line behind it.
+shown() { sed -n "/^    $1/,/^\$/s/^    //p" README.md; }
+
+createdb readme
+export PGDATABASE=readme
+snippet sql >"$CLUSTER_DIR/readme.sql"
+is "$(psql -XAtq -v ON_ERROR_STOP=1 -f "$CLUSTER_DIR/readme.sql" 2>&1 | tail -n 4 | cut -d '|' -f 2-)" \
+    'account-alice|MoneyDeposited|{"amount": 100}
+account-bob|MoneyDeposited|{"amount": 20}
+account-alice|MoneyWithdrawn|{"amount": 30}
+account-bob|MoneyDeposited|{"amount": 30}' 'the five statements'
+is "$(sed -n '/^-- Decide/,/^$/p' "$CLUSTER_DIR/readme.sql" | psql -XAtq 2>&1)" \
+    "$(shown 'ERROR:  version conflict')" 'the conflict'
+
+# shellcheck disable=SC2046
+snippet c | cc -std=c11 -Wall -Wextra -Werror -Iclient/include -x c - -x none client/build/libeventcore.a \
+    $(pkg-config --libs libpq jansson) -o "$CLUSTER_DIR/transfer" && built=yes
+is "${built:-no}" yes 'the C program compiles'
+is "$("$CLUSTER_DIR/transfer" && "$CLUSTER_DIR/transfer")" 'transferred, in 1 attempt(s)
+transferred, in 1 attempt(s)' 'and transfers'
+is "$("$CLUSTER_DIR/transfer" || true)" 'rejected: balance 10' 'until the money is gone'
+dropdb readme
