@@ -62,6 +62,24 @@ END $$;
 SELECT version, type FROM eventcore.read_stream('order-1');
 DROP TABLE orders;
 
+-- Where a statement has rows to change.
+CREATE TABLE accounts (id text PRIMARY KEY, version bigint);
+INSERT INTO accounts SELECT 'acc-' || n FROM generate_series(1, 3) AS n;
+UPDATE accounts SET version = (SELECT version FROM eventcore.append(id, 0, 'Opened', NULL));
+UPDATE accounts AS a SET version = b.version FROM accounts AS c, eventcore.append(c.id, c.version, 'Noted', NULL) AS b
+WHERE a.id = c.id;
+SELECT id, accounts.version = eventcore.stream_version(id) AS same FROM accounts ORDER BY id;
+INSERT INTO accounts SELECT stream_id, version FROM eventcore.append('acc-4', 0, 'Opened', NULL) RETURNING *;
+DROP TABLE accounts;
+
+-- A cursor, a plpgsql loop and a scan that stops early all append once.
+BEGIN;
+DECLARE c CURSOR FOR SELECT version FROM eventcore.append(ARRAY[eventcore.new_event('cursor', 'T'), eventcore.new_event('cursor', 'T')]);
+FETCH 1 FROM c;
+COMMIT;
+SELECT version FROM eventcore.append(ARRAY[eventcore.new_event('cursor', 'T'), eventcore.new_event('cursor', 'T')]) LIMIT 1;
+SELECT eventcore.stream_version('cursor');
+
 -- A prepared transaction holds its streams and the horizon, until it is ended.
 BEGIN;
 SELECT version, global_position FROM eventcore.append('prepared', 0, 'T', '{}');

@@ -1,36 +1,27 @@
 #!/usr/bin/env bash
 # A dump carries events, stores and the sequence; a database restored from it goes on.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
 echo 1..4
-
-sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$1" -c "$2"; }
-is() {
-    count=$((${count:-0} + 1))
-    if [ "$1" = "$2" ]; then
-        echo "ok $count - $3"
-    else
-        printf 'not ok %d - %s\n# have: %s\n# want: %s\n' "$count" "$3" "$1" "$2"
-    fi
-}
 
 createdb dump_from
 createdb dump_to
-sql dump_from "CREATE EXTENSION eventcore;
+PGDATABASE=dump_from sql "CREATE EXTENSION eventcore;
     SELECT eventcore.append(ARRAY[eventcore.new_event('a', 'T', '{\"n\": 1}'), eventcore.new_event('b', 'T', payload => '\x00ff'),
                                   eventcore.new_event('a', 'T', metadata => '{\"user_id\": \"u\"}')])" >/dev/null
 pg_dump dump_from | psql -XAtq -v ON_ERROR_STOP=1 -d dump_to >/dev/null
 content='SELECT * FROM eventcore.events ORDER BY global_position'
-is "$(sql dump_to "$content")" "$(sql dump_from "$content")" 'all events, with all columns'
-is "$(sql dump_to "SELECT version, global_position > 3 FROM eventcore.append('a', 2, 'T', NULL)")" '3|t' 'appends go on behind them'
-is "$(sql dump_to 'DELETE FROM eventcore.events' 2>&1 | head -n 1)" \
+is "$(PGDATABASE=dump_to sql "$content")" "$(PGDATABASE=dump_from sql "$content")" 'all events, with all columns'
+is "$(PGDATABASE=dump_to sql "SELECT version, global_position > 3 FROM eventcore.append('a', 2, 'T', NULL)")" '3|t' 'appends go on behind them'
+is "$(PGDATABASE=dump_to sql 'DELETE FROM eventcore.events' 2>&1 | head -n 1)" \
     'ERROR:  DELETE of eventcore.events is refused: events are append-only' 'the guards stand'
 
 # Only the data, without the sequence: noticed at the first append.
 dropdb dump_to
 createdb dump_to
-sql dump_to 'CREATE EXTENSION eventcore'
+PGDATABASE=dump_to sql 'CREATE EXTENSION eventcore'
 pg_dump --data-only --table=eventcore.events dump_from | psql -XAtq -v ON_ERROR_STOP=1 -d dump_to >/dev/null
-is "$(sql dump_to "SELECT eventcore.append('a', 2, 'T', NULL)" 2>&1 | head -n 1)" \
+is "$(PGDATABASE=dump_to sql "SELECT eventcore.append('a', 2, 'T', NULL)" 2>&1 | head -n 1)" \
     'ERROR:  the sequence of global positions is behind the log' 'a sequence that was left behind is an error'
 dropdb dump_from
 dropdb dump_to

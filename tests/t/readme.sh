@@ -1,17 +1,10 @@
 #!/usr/bin/env bash
 # README's snippets do what README says.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
 echo 1..5
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-is() {
-    count=$((${count:-0} + 1))
-    if [ "$1" = "$2" ]; then
-        echo "ok $count - $3"
-    else
-        printf 'not ok %d - %s\n# have: %s\n# want: %s\n' "$count" "$3" "$1" "$2"
-    fi
-}
 snippet() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" README.md | sed '1d;$d'; }
 # What the README shows indented, from a line that begins so to the blank line behind it.
 shown() { sed -n "/^    $1/,/^\$/s/^    //p" README.md; }
