@@ -46,6 +46,7 @@ static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request_parser parse)
     ec_request *request;
 
     ec_append_check_context();
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     request = parse(fcinfo);
     if (request->commands[0].problem == NULL)
         ec_append(request);
@@ -54,7 +55,6 @@ static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request_parser parse)
     if (request->commands[0].outcome == EC_CONFLICT)
         raise_conflict(&request->commands[0]);
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     for (int i = 0; i < request->event_count; i++) {
         const ec_event *event = &request->events[i];
         Datum values[] = {
@@ -139,13 +139,13 @@ static Datum append_or_tell(FunctionCallInfo fcinfo, ec_request_parser parse)
     bool nulls[COLUMNS];
 
     ec_append_check_context();
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     request = parse(fcinfo);
     if (request->commands[0].problem == NULL)
         ec_append(request);
     if (request->commands[0].problem != NULL)
         ec_problem_raise(request->commands[0].problem);
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     for (int row = 0; outcome_row(&request->commands[0], request, row, values, nulls); row++)
         tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
     return (Datum)0;
@@ -160,10 +160,10 @@ static Datum append_batch(FunctionCallInfo fcinfo, ec_request_parser parse)
     bool nulls[COLUMNS + 1];
 
     ec_append_check_context();
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     request = parse(fcinfo);
     ec_append(request);
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     for (int i = 0; i < request->command_count; i++) {
         CHECK_FOR_INTERRUPTS();
         values[0] = Int32GetDatum(i + 1);

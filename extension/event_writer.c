@@ -26,7 +26,9 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#define MOST_TUPLES_AT_ONCE 1000 /* as COPY does */
+/* As COPY does. */
+#define MOST_TUPLES_AT_ONCE 1000
+#define MOST_BYTES_AT_ONCE 65535
 
 typedef struct writer {
     const ec_request *request;
@@ -34,7 +36,6 @@ typedef struct writer {
     EState *estate;
     ResultRelInfo table;
     bool fires_triggers;
-    bool has_checks;
     TransitionCaptureState *transition;
     TupleTableSlot **slots;
     int slot_count;
@@ -91,8 +92,6 @@ static void begin(writer *w, int count)
     for (int i = 0; i < w->slot_count; i++)
         w->slots[i] = table_slot_create(events, NULL);
 
-    w->has_checks =
-        RelationGetDescr(events)->constr && RelationGetDescr(events)->constr->num_check > 0;
     w->fires_triggers =
         triggers && (triggers->trig_insert_after_row || triggers->trig_insert_before_statement ||
                      triggers->trig_insert_after_statement);
@@ -140,14 +139,27 @@ static void fill(TupleTableSlot *slot, const ec_request *request, const ec_event
     ExecStoreVirtualTuple(slot);
 }
 
-static void write_some(writer *w, ec_event *const *events, int count)
+static Size content_size(const ec_event *event)
+{
+    return (event->data_is_null ? 0 : VARSIZE_ANY(event->data)) +
+           (event->payload_is_null ? 0 : VARSIZE_ANY(event->payload)) +
+           (event->metadata_is_null ? 0 : VARSIZE_ANY(event->metadata));
+}
+
+/* Write the first of `count` events, as many as fit at once; returns how many that were. */
+static int write_some(writer *w, ec_event *const *events, int count)
 {
     Relation table = w->relations->events;
     MemoryContext caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(w->estate));
+    Size bytes = 0;
 
+    count = Min(count, w->slot_count);
     for (int i = 0; i < count; i++) {
+        bytes += content_size(events[i]);
+        if (bytes > MOST_BYTES_AT_ONCE)
+            count = i + 1;
         fill(w->slots[i], w->request, events[i]);
-        if (w->has_checks)
+        if (RelationGetDescr(table)->constr != NULL)
             ExecConstraints(&w->table, w->slots[i], w->estate);
     }
     if (count == 1)
@@ -163,6 +175,7 @@ static void write_some(writer *w, ec_event *const *events, int count)
     }
     MemoryContextSwitchTo(caller);
     ResetPerTupleExprContext(w->estate);
+    return count;
 }
 
 /*
@@ -205,8 +218,8 @@ void ec_event_writer_write(ec_event *const *events, int count, bool in_id_order,
     begin(&w, count);
     PG_TRY();
     {
-        for (int i = 0; i < count; i += MOST_TUPLES_AT_ONCE)
-            write_some(&w, sorted + i, Min(count - i, MOST_TUPLES_AT_ONCE));
+        for (int written = 0; written < count;)
+            written += write_some(&w, sorted + written, count - written);
     }
     PG_CATCH();
     {

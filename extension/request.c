@@ -20,6 +20,7 @@
 #include "stream_lock.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 
 #define MAX_NAME_CHARACTERS 255
 
@@ -170,7 +171,21 @@ static const char *event_fault(ec_event *event)
     return NULL;
 }
 
-/* Validate one event; number counts from 1 in its command. No content at all means no data: {}. */
+/* The data of an event that has no content at all: {}. */
+static Datum empty_data(void)
+{
+    static Jsonb *empty = NULL;
+
+    if (empty == NULL) {
+        MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+        empty = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+        MemoryContextSwitchTo(caller);
+    }
+    return JsonbPGetDatum(empty);
+}
+
+/* Validate one event; number counts from 1 in its command. */
 static ec_problem *event_problem(ec_event *event, int number)
 {
     const char *fault = event_fault(event);
@@ -181,7 +196,7 @@ static ec_problem *event_problem(ec_event *event, int number)
                                "either data (JSON) or payload (bytes).",
                                "is", "event", (int64)number, "problem", fault);
     if (event->data_is_null && event->payload_is_null) {
-        event->data = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+        event->data = empty_data();
         event->data_is_null = false;
     }
     return NULL;

@@ -88,37 +88,40 @@ static void raise_stream_locked(const char *reason)
                             "in one call.")));
 }
 
-/* Queue for the gate, but no longer than `patience` milliseconds. */
-static bool queue_for_gate(Oid gate, int patience)
+/*
+ * Queue for the gate, but no longer than GATE_QUEUE_MS. The server raises an error when a lock
+ * timeout expires, so the attempt is a subtransaction; if it succeeds, the lock goes to the caller.
+ */
+static bool queue_for_gate(Oid gate)
 {
     MemoryContext context = CurrentMemoryContext;
     ResourceOwner owner = CurrentResourceOwner;
     int lock_timeout = LockTimeout;
-    volatile bool entered = true;
+    ErrorData *volatile error = NULL;
 
     BeginInternalSubTransaction(NULL);
     MemoryContextSwitchTo(context);
     PG_TRY();
     {
-        LockTimeout = patience;
+        LockTimeout = GATE_QUEUE_MS;
         LockRelationOid(gate, ShareRowExclusiveLock);
         LockTimeout = lock_timeout;
-        ReleaseCurrentSubTransaction(); /* the lock goes to the caller's transaction */
+        ReleaseCurrentSubTransaction();
     }
     PG_CATCH();
     {
         LockTimeout = lock_timeout;
-        if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-            PG_RE_THROW();
         MemoryContextSwitchTo(context);
+        error = CopyErrorData();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
-        entered = false;
     }
     PG_END_TRY();
     MemoryContextSwitchTo(context);
     CurrentResourceOwner = owner;
-    return entered;
+    if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+        ReThrowError(error);
+    return error == NULL;
 }
 
 /*
@@ -130,8 +133,7 @@ static void close_gate(Oid gate)
     TimestampTz start = GetCurrentTimestamp();
     long nap = GATE_FIRST_NAP_MS;
 
-    while (!ConditionalLockRelationOid(gate, ShareRowExclusiveLock) &&
-           !queue_for_gate(gate, GATE_QUEUE_MS)) {
+    while (!ConditionalLockRelationOid(gate, ShareRowExclusiveLock) && !queue_for_gate(gate)) {
         TimestampTz now = GetCurrentTimestamp();
 
         if (held.count > 0 && TimestampDifferenceExceeds(start, now, DeadlockTimeout))

@@ -55,6 +55,12 @@ SELECT version FROM eventcore.append('m-1', 0, 'T', NULL);
 SELECT mode FROM pg_locks WHERE relation = 'eventcore.append_gate'::regclass;
 COMMIT;
 
+-- Large events are written a few at a time.
+SELECT count(*) FROM eventcore.append(
+    (SELECT array_agg(eventcore.new_event('large', 'T', payload => decode(repeat('0123456789abcdef', 5000 * n), 'hex'))) FROM generate_series(1, 40) AS n));
+SELECT bool_and(length(payload) = 40000 * version AND md5(payload) = md5(decode(repeat('0123456789abcdef', 5000 * version::int), 'hex'))) AS same,
+       count(*) FROM eventcore.read_stream('large');
+
 -- A large append can be cancelled, and so can the wait for a stream.
 SET statement_timeout = '20ms';
 SELECT eventcore.append((SELECT array_agg(eventcore.new_event('c', 'T')) FROM generate_series(1, 300000)));

@@ -1,6 +1,14 @@
 -- What users put on the table events works as for an INSERT statement.
 CREATE EXTENSION eventcore;
 
+-- A column that the user wants to be filled.
+ALTER TABLE eventcore.events ALTER metadata SET NOT NULL;
+\set VERBOSITY terse
+SELECT eventcore.append('n', 0, 'T', '{}');
+\set VERBOSITY default
+SELECT version FROM eventcore.append('n', 0, 'T', '{}', '{}');
+ALTER TABLE eventcore.events ALTER metadata DROP NOT NULL;
+
 -- AFTER triggers: row, statement with transition table, deferred, one that appends.
 CREATE TABLE seen (kind text, stream_id text, version bigint);
 CREATE FUNCTION see_row() RETURNS trigger LANGUAGE plpgsql AS $$
