@@ -56,11 +56,11 @@ void ec_request_set_id(ec_event *event, Datum id, bool is_null)
         event->id = *DatumGetUUIDP(id);
 }
 
-/* White space of Unicode (property White_Space) that is no control character. */
+/* White space of Unicode (property White_Space) beyond ASCII that is no control character. */
 static bool is_space(pg_wchar c)
 {
-    return c == ' ' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
-           c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+    return c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 const char *ec_request_name_fault(const char *name, int length)
@@ -71,16 +71,19 @@ const char *ec_request_name_fault(const char *name, int length)
 
     if (name == NULL)
         return "is null";
-    for (const char *at = name; at < name + length; at += pg_mblen(at)) {
-        pg_wchar c = utf8 ? utf8_to_unicode((const unsigned char *)at) : (unsigned char)*at;
+    for (const char *at = name; at < name + length;) {
+        bool ascii = !IS_HIGHBIT_SET(*at);
+        pg_wchar c =
+            ascii || !utf8 ? (unsigned char)*at : utf8_to_unicode((const unsigned char *)at);
 
         if (c < 0x20 || c == 0x7f || (utf8 && c >= 0x80 && c < 0xa0))
             return "contains a control character";
-        space = is_space(c) && (utf8 || c == ' ');
+        space = c == ' ' || (!ascii && utf8 && is_space(c));
         if (space && characters == 0)
             return "begins with white space";
         if (++characters > MAX_NAME_CHARACTERS)
             return "is longer than 255 characters";
+        at += ascii ? 1 : pg_mblen(at);
     }
     return characters == 0 ? "is empty" : space ? "ends with white space" : NULL;
 }
