@@ -20,6 +20,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(patsubst %.c,%.o,$(wildcard extension/*.c))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = $(wildcard sql/updates/*.sql)
+SHLIB_LINK = -Wl,--version-script=extension/symbols.map
 EXTRA_CLEAN = tests/client/build
 
 # The install script is these files of sql/, in this order.
