@@ -4,6 +4,8 @@
 ## make test              every test, on a throwaway server
 ##                        (T=specs: one suite, T=sql/append: one test; several names: T='sql pgtap';
 ##                        ACCEPT=1 takes what sql and specs tests print as what is expected)
+## make soak              random concurrent histories for ten minutes, checked afterwards
+##                        (SOAK_ARGS='--minutes 30')
 ## make dev               a throwaway server with the extension, until Ctrl-C
 ## make install           the extension, into the PostgreSQL that PG_CONFIG names
 ## make install-client    the C client, into PREFIX
@@ -43,7 +45,7 @@ override with_llvm = no
 
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
-.PHONY: client install-client clean-client demo test dev help
+.PHONY: client install-client clean-client demo test soak dev help
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(wildcard $(PGXS)),)
@@ -89,6 +91,10 @@ demo:
 test:
 	@tests/packages test
 	+@tests/cluster run --conf fsync=off -- tests/run $(if $(ACCEPT),--accept) $(T)
+
+soak:
+	@tests/packages test
+	+@tests/cluster run --conf fsync=off -- tests/soak/run $(SOAK_ARGS)
 
 dev:
 	@tests/packages demo

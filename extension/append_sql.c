@@ -2,16 +2,23 @@
 #include "postgres.h"
 
 #include "append.h"
-#include "funcapi.h"
+#include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "request_json.h"
 #include "request_sql.h"
+#include "rows.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
 static const char *const outcome_names[] = {"appended", "repeated", "verified", "conflict",
                                             "invalid"};
+
+static const Oid appended_types[] = {TEXTOID, INT8OID, INT8OID, UUIDOID, TIMESTAMPTZOID};
+
+/* Those of a single outcome are the ones behind the command's number, up to actual_version. */
+static const Oid batch_types[] = {INT4OID,        TEXTOID, TEXTOID, INT8OID, INT8OID, UUIDOID,
+                                  TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, TEXTOID, JSONBOID};
 
 static void raise_conflict(const ec_command *command)
 {
@@ -42,11 +49,11 @@ static void raise_conflict(const ec_command *command)
 /* Append, and return one row an event. Whatever prevents it is an error. */
 static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request_parser parse)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    ReturnSetInfo *rows;
     ec_request *request;
 
     ec_append_check_context();
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    rows = ec_rows_begin(fcinfo, appended_types, lengthof(appended_types));
     request = parse(fcinfo);
     if (request->commands[0].problem == NULL)
         ec_append(request);
@@ -64,7 +71,7 @@ static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request_parser parse)
         };
         bool nulls[lengthof(values)] = {false};
 
-        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+        ec_rows_add(rows, values, nulls);
     }
     return (Datum)0;
 }
@@ -133,13 +140,13 @@ static bool outcome_row(const ec_command *command, const ec_request *request, in
 /* Append, and return one row an event, or one a failing stream, or one that says 'verified'. */
 static Datum append_or_tell(FunctionCallInfo fcinfo, ec_request_parser parse)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    ReturnSetInfo *rows;
     ec_request *request;
     Datum values[COLUMNS];
     bool nulls[COLUMNS];
 
     ec_append_check_context();
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    rows = ec_rows_begin(fcinfo, batch_types + 1, SINGLE_COLUMNS);
     request = parse(fcinfo);
     if (request->commands[0].problem == NULL)
         ec_append(request);
@@ -147,20 +154,20 @@ static Datum append_or_tell(FunctionCallInfo fcinfo, ec_request_parser parse)
         ec_problem_raise(request->commands[0].problem);
 
     for (int row = 0; outcome_row(&request->commands[0], request, row, values, nulls); row++)
-        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+        ec_rows_add(rows, values, nulls);
     return (Datum)0;
 }
 
 /* Append a batch, and return the rows of each command behind its number. */
 static Datum append_batch(FunctionCallInfo fcinfo, ec_request_parser parse)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    ReturnSetInfo *rows;
     ec_request *request;
     Datum values[COLUMNS + 1];
     bool nulls[COLUMNS + 1];
 
     ec_append_check_context();
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    rows = ec_rows_begin(fcinfo, batch_types, lengthof(batch_types));
     request = parse(fcinfo);
     ec_append(request);
 
@@ -170,7 +177,7 @@ static Datum append_batch(FunctionCallInfo fcinfo, ec_request_parser parse)
         nulls[0] = false;
         for (int row = 0; outcome_row(&request->commands[i], request, row, values + 1, nulls + 1);
              row++)
-            tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+            ec_rows_add(rows, values, nulls);
     }
     return (Datum)0;
 }

@@ -23,7 +23,7 @@
     X(position_beyond_log,      "VE009") /* reading after a position that was never given */       \
     X(position_regressed,       "VE010") /* the position sequence is behind the log */             \
     X(append_only,              "VE011") /* UPDATE, DELETE, MERGE or TRUNCATE of events */         \
-    X(unsupported_trigger,      "VE012") /* a BEFORE INSERT row trigger could change an event */   \
+    X(unsupported_trigger,      "VE012") /* a BEFORE INSERT trigger could change an event */   \
     X(relation_mismatch,        "VE013") /* a table of ours is missing or was altered */           \
     X(store_exists,             "VE014")                                                           \
     X(invalid_store_name,       "VE015")                                                           \

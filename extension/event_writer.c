@@ -72,22 +72,22 @@ void ec_event_writer_check_triggers(const ec_relations *relations)
 {
     const TriggerDesc *triggers = relations->events->trigdesc;
 
-    if (triggers == NULL || !triggers->trig_insert_before_row)
+    if (triggers == NULL ||
+        (!triggers->trig_insert_before_row && !triggers->trig_insert_before_statement))
         return;
     for (int i = 0; i < triggers->numtriggers; i++) {
         const Trigger *trigger = &triggers->triggers[i];
 
-        if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE,
-                                 TRIGGER_TYPE_INSERT) &&
+        if (TRIGGER_FOR_BEFORE(trigger->tgtype) && TRIGGER_FOR_INSERT(trigger->tgtype) &&
             trigger_is_enabled(trigger))
-            ereport(
-                ERROR,
-                (ec_error_code(EC_ERROR_unsupported_trigger),
-                 errmsg("BEFORE INSERT row trigger \"%s\" on eventcore.events is not supported",
-                        trigger->tgname),
-                 ec_error_detail(EC_ERROR_unsupported_trigger, "s", "trigger", trigger->tgname),
-                 errhint("It could change or drop an event that was checked already. Use an AFTER "
-                         "INSERT trigger or a check constraint.")));
+            ereport(ERROR,
+                    (ec_error_code(EC_ERROR_unsupported_trigger),
+                     errmsg("BEFORE INSERT trigger \"%s\" on eventcore.events is not supported",
+                            trigger->tgname),
+                     ec_error_detail(EC_ERROR_unsupported_trigger, "s", "trigger", trigger->tgname),
+                     errhint("It would run when the events are checked already, and could change "
+                             "what was checked. Use an AFTER INSERT trigger or a check "
+                             "constraint.")));
     }
 }
 
@@ -102,8 +102,7 @@ static bool has_insert_triggers(Relation events)
     const TriggerDesc *triggers = events->trigdesc;
 
     return triggers != NULL &&
-           (triggers->trig_insert_after_row || triggers->trig_insert_before_statement ||
-            triggers->trig_insert_after_statement);
+           (triggers->trig_insert_after_row || triggers->trig_insert_after_statement);
 }
 
 static bool has_extras(const ec_relations *relations)
@@ -140,7 +139,6 @@ static extras *begin_extras(const ec_relations *relations)
         AfterTriggerBeginQuery();
         x->transition = MakeTransitionCaptureState(table->ri_TrigDesc,
                                                    RelationGetRelid(relations->events), CMD_INSERT);
-        ExecBSInsertTriggers(x->estate, table);
     }
     return x;
 }

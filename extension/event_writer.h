@@ -5,7 +5,7 @@
 #include "relations.h"
 #include "request.h"
 
-/* Raise unsupported_trigger if events has a BEFORE INSERT row trigger that would fire. */
+/* Raise unsupported_trigger if events has a BEFORE INSERT trigger that would fire. */
 extern void ec_event_writer_check_triggers(const ec_relations *relations);
 
 /*

@@ -8,10 +8,11 @@
 #include "postgres.h"
 
 #include "append.h"
+#include "catalog/pg_type_d.h"
 #include "expected.h"
-#include "funcapi.h"
 #include "relations.h"
 #include "request_sql.h"
+#include "rows.h"
 #include "stream_lock.h"
 #include "utils/snapmgr.h"
 
@@ -45,11 +46,13 @@ static ec_request *streams_to_lock(FunctionCallInfo fcinfo)
 PG_FUNCTION_INFO_V1(eventcore_lock_streams);
 Datum eventcore_lock_streams(PG_FUNCTION_ARGS)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    static const Oid types[] = {TEXTOID, INT8OID};
+    ReturnSetInfo *rows;
     ec_relations relations;
     ec_request *request;
 
     ec_append_check_context();
+    rows = ec_rows_begin(fcinfo, types, lengthof(types));
     request = streams_to_lock(fcinfo);
     relations = ec_relations_open(request->store, RowExclusiveLock);
     ec_stream_lock_request(request, &relations);
@@ -59,7 +62,6 @@ Datum eventcore_lock_streams(PG_FUNCTION_ARGS)
     PopActiveSnapshot();
     ec_relations_close(&relations);
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     for (int i = 0; i < request->expectation_count; i++) {
         const ec_expectation *expectation = &request->expectations[i];
 
@@ -68,7 +70,7 @@ Datum eventcore_lock_streams(PG_FUNCTION_ARGS)
             Datum values[] = {stream->id_datum, Int64GetDatum(stream->version)};
             bool nulls[lengthof(values)] = {false};
 
-            tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+            ec_rows_add(rows, values, nulls);
         }
     }
     return (Datum)0;

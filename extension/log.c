@@ -15,11 +15,11 @@
 #include "access/xlog.h"
 #include "errors.h"
 #include "event_scan.h"
-#include "funcapi.h"
 #include "horizon.h"
 #include "read.h"
 #include "relations.h"
 #include "request_sql.h"
+#include "rows.h"
 #include "utils/snapmgr.h"
 
 typedef struct log_reader {
@@ -59,7 +59,7 @@ static bool scan_log(log_reader *reader, const ec_relations *relations, int64 un
             break;
         }
         ec_read_row(&scan, values, nulls);
-        tuplestore_putvalues(reader->rows->setResult, reader->rows->setDesc, values, nulls);
+        ec_rows_add(reader->rows, values, nulls);
         reader->position = position;
         reader->remaining--;
     }
@@ -77,7 +77,7 @@ Datum eventcore_read_all(PG_FUNCTION_ARGS)
     int64 last_drawn;
 
     refuse_in_recovery();
-    reader.rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    reader.rows = ec_read_begin_rows(fcinfo);
     reader.position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
     reader.remaining = ec_read_max_count(fcinfo, 1);
     relations = ec_relations_open(ec_store_argument(fcinfo, 2), AccessShareLock);
@@ -93,7 +93,6 @@ Datum eventcore_read_all(PG_FUNCTION_ARGS)
                      "lost its tail. Reset the reader to a position that exists; 0 is the "
                      "beginning.")));
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     if (scan_log(&reader, &relations, -1))
         scan_log(&reader, &relations, ec_horizon_safe_position(&relations));
     ec_relations_close(&relations);

@@ -10,12 +10,13 @@
 
 #include "access/xact.h"
 #include "catalog/pg_operator_d.h"
+#include "catalog/pg_type_d.h"
 #include "event_scan.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "read.h"
 #include "relations.h"
 #include "request_sql.h"
+#include "rows.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplesort.h"
@@ -25,6 +26,16 @@ static const int row_columns[EC_ROW_COLUMNS] = {
     EC_STREAM_ID, EC_VERSION, EC_GLOBAL_POSITION, EC_EVENT_ID,    EC_TYPE,
     EC_DATA,      EC_PAYLOAD, EC_METADATA,        EC_RECORDED_AT,
 };
+
+static const Oid row_types[EC_ROW_COLUMNS + 1] = {
+    TEXTOID,  INT8OID,  INT8OID,        UUIDOID, TEXTOID, JSONBOID,
+    BYTEAOID, JSONBOID, TIMESTAMPTZOID, INT8OID, /* stream_version, of read_streams only */
+};
+
+ReturnSetInfo *ec_read_begin_rows(FunctionCallInfo fcinfo)
+{
+    return ec_rows_begin(fcinfo, row_types, EC_ROW_COLUMNS);
+}
 
 void ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls)
 {
@@ -70,7 +81,7 @@ static Datum stream_id_argument(FunctionCallInfo fcinfo, int argument)
 PG_FUNCTION_INFO_V1(eventcore_read_stream);
 Datum eventcore_read_stream(PG_FUNCTION_ARGS)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    ReturnSetInfo *rows = ec_read_begin_rows(fcinfo);
     Datum stream_id = stream_id_argument(fcinfo, 0);
     int64 max_count = ec_read_max_count(fcinfo, 2);
     bool backward = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
@@ -78,7 +89,6 @@ Datum eventcore_read_stream(PG_FUNCTION_ARGS)
     ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 4), AccessShareLock);
     ec_event_scan scan;
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     ec_event_scan_streams(&scan, &relations, push_snapshot());
     ec_event_scan_seek_stream(&scan, stream_id, after,
                               backward ? BackwardScanDirection : ForwardScanDirection);
@@ -87,7 +97,7 @@ Datum eventcore_read_stream(PG_FUNCTION_ARGS)
         bool nulls[EC_ROW_COLUMNS];
 
         ec_read_row(&scan, values, nulls);
-        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+        ec_rows_add(rows, values, nulls);
     }
     ec_event_scan_end(&scan);
     PopActiveSnapshot();
@@ -186,7 +196,7 @@ static void sort_stream(ec_event_scan *scan, const wanted *stream, Tuplesortstat
 PG_FUNCTION_INFO_V1(eventcore_read_streams);
 Datum eventcore_read_streams(PG_FUNCTION_ARGS)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    ReturnSetInfo *rows = ec_rows_begin(fcinfo, row_types, EC_ROW_COLUMNS + 1);
     AttrNumber by_position = 3;
     Oid operator= Int8LessOperator, collation = InvalidOid;
     bool nulls_first = false;
@@ -197,7 +207,6 @@ Datum eventcore_read_streams(PG_FUNCTION_ARGS)
     TupleTableSlot *row, *sorted;
     ec_event_scan scan;
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     row = MakeSingleTupleTableSlot(rows->setDesc, &TTSOpsVirtual);
     sorted = MakeSingleTupleTableSlot(rows->setDesc, &TTSOpsMinimalTuple);
     sort = tuplesort_begin_heap(rows->setDesc, 1, &by_position, &operator, & collation,
@@ -239,20 +248,20 @@ Datum eventcore_stream_version(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(eventcore_stream_versions);
 Datum eventcore_stream_versions(PG_FUNCTION_ARGS)
 {
-    ReturnSetInfo *rows = (ReturnSetInfo *)fcinfo->resultinfo;
+    static const Oid types[] = {TEXTOID, INT8OID};
+    ReturnSetInfo *rows = ec_rows_begin(fcinfo, types, lengthof(types));
     int count;
     wanted *streams = wanted_streams(fcinfo, -1, &count);
     ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 1), AccessShareLock);
     ec_event_scan scan;
 
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     ec_event_scan_streams(&scan, &relations, push_snapshot());
     for (int i = 0; i < count; i++) {
         Datum values[2] = {PointerGetDatum(streams[i].id)};
         bool nulls[2] = {false};
 
         values[1] = Int64GetDatum(ec_event_scan_stream_version(&scan, values[0]));
-        tuplestore_putvalues(rows->setResult, rows->setDesc, values, nulls);
+        ec_rows_add(rows, values, nulls);
     }
     ec_event_scan_end(&scan);
     PopActiveSnapshot();

@@ -4,9 +4,13 @@
 
 #include "event_scan.h"
 #include "fmgr.h"
+#include "nodes/execnodes.h"
 
 /* stream_id, version, global_position, event_id, type, data, payload, metadata, recorded_at */
 #define EC_ROW_COLUMNS 9
+
+/* Begin to return rows of those columns. */
+extern ReturnSetInfo *ec_read_begin_rows(FunctionCallInfo fcinfo);
 
 /* Fill in those columns from the current event of a scan. */
 extern void ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls);

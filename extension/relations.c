@@ -12,10 +12,13 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "errors.h"
 #include "relations.h"
+#include "rows.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -48,7 +51,12 @@ static Oid find_relation(const char *name)
 
 Relation ec_relations_open_stores(LOCKMODE lockmode)
 {
-    return table_open(find_relation("stores"), lockmode);
+    static const Oid column_types[] = {TEXTOID, TIMESTAMPTZOID};
+    Relation stores = table_open(find_relation("stores"), lockmode);
+
+    if (!ec_rows_match(RelationGetDescr(stores), column_types, lengthof(column_types)))
+        raise_mismatch("stores", "was altered");
+    return stores;
 }
 
 bool ec_relations_has_store(Relation stores, text *store)
@@ -95,26 +103,40 @@ static void check_store(text *store)
 
 static void check_event_columns(Relation events)
 {
-    TupleDesc columns = RelationGetDescr(events);
-    bool same = events->rd_rel->relkind == RELKIND_RELATION && columns->natts == EC_EVENT_COLUMNS;
-
-    for (int i = 0; same && i < EC_EVENT_COLUMNS; i++)
-        same = TupleDescAttr(columns, i)->atttypid == event_column_types[i] &&
-               !TupleDescAttr(columns, i)->attisdropped;
-    if (!same)
+    if (events->rd_rel->relkind != RELKIND_RELATION || events->rd_rel->relispartition ||
+        !ec_rows_match(RelationGetDescr(events), event_column_types, EC_EVENT_COLUMNS))
         raise_mismatch("events", "was altered");
 }
 
-/* Whether an index can answer for uniqueness and order of exactly these columns. */
-static bool index_covers(Relation index, int count, const AttrNumber *columns)
+/*
+ * Whether an index can answer for uniqueness and order of exactly these columns. One that a user
+ * made may have the same columns and another order, or carry others.
+ */
+static bool index_covers(Relation index, Relation events, int count, const AttrNumber *columns)
 {
     Form_pg_index form = index->rd_index;
 
-    if (!form->indisvalid || !form->indisunique || !form->indimmediate ||
-        form->indnkeyatts != count ||
+    if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisunique ||
+        !form->indimmediate || form->indnatts != count || form->indnkeyatts != count ||
+        memcmp(form->indkey.values, columns, count * sizeof(AttrNumber)) != 0 ||
         !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
         return false;
-    return memcmp(form->indkey.values, columns, count * sizeof(AttrNumber)) == 0;
+    for (int i = 0; i < count; i++) {
+        Form_pg_attribute column = TupleDescAttr(RelationGetDescr(events), columns[i] - 1);
+
+        if (index->rd_indoption[i] != 0 || index->rd_indcollation[i] != column->attcollation ||
+            (column->atttypid == TEXTOID && index->rd_opfamily[i] != TEXT_BTREE_FAM_OID) ||
+            (column->atttypid == INT8OID && index->rd_opfamily[i] != INTEGER_BTREE_FAM_OID))
+            return false;
+    }
+    return true;
+}
+
+static void take_if_ours(Relation *ours, Relation index, Relation events, int count,
+                         const AttrNumber *columns)
+{
+    if (*ours == NULL && index_covers(index, events, count, columns))
+        *ours = index;
 }
 
 ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
@@ -134,6 +156,8 @@ ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
     relations.events = table_open(find_relation("events"), lockmode);
     check_event_columns(relations.events);
     relations.sequence = relation_open(find_relation("global_position"), lockmode);
+    if (relations.sequence->rd_rel->relkind != RELKIND_SEQUENCE)
+        raise_mismatch("global_position", "is not a sequence");
     relations.gate = find_relation("append_gate");
 
     index_oids = RelationGetIndexList(relations.events);
@@ -142,12 +166,12 @@ ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
         Relation index = index_open(lfirst_oid(cell), lockmode);
 
         relations.indexes[relations.index_count++] = index;
-        if (index_covers(index, lengthof(position_columns), position_columns))
-            relations.by_position = index;
-        else if (index_covers(index, lengthof(version_columns), version_columns))
-            relations.by_version = index;
-        else if (index_covers(index, lengthof(event_id_columns), event_id_columns))
-            relations.by_event_id = index;
+        take_if_ours(&relations.by_position, index, relations.events, lengthof(position_columns),
+                     position_columns);
+        take_if_ours(&relations.by_version, index, relations.events, lengthof(version_columns),
+                     version_columns);
+        take_if_ours(&relations.by_event_id, index, relations.events, lengthof(event_id_columns),
+                     event_id_columns);
     }
     list_free(index_oids);
     if (!relations.by_position || !relations.by_version || !relations.by_event_id)

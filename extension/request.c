@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 
 #define MAX_NAME_CHARACTERS 255
+#define MOST_AT_ONCE 1000000
 
 typedef struct mention {
     uint64 lock_tag;
@@ -38,6 +39,13 @@ ec_request *ec_request_new(text *store, int command_count, int event_count, int 
     const int flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
     ec_request *request = palloc0(sizeof(ec_request));
 
+    /* A few bytes may say a billion nulls: no more memory for them than the input has earned. */
+    if (Max(event_count, expectation_count) > MOST_AT_ONCE)
+        ereport(ERROR,
+                (ec_error_code(EC_ERROR_invalid_event),
+                 errmsg("more than %d events or expectations in one call", MOST_AT_ONCE),
+                 ec_error_detail(EC_ERROR_invalid_event, "s", "problem", "too many in one call"),
+                 errhint("Append them in several calls.")));
     request->store = store;
     request->command_count = command_count;
     request->commands = palloc_extended(Max(command_count, 1) * sizeof(ec_command), flags);

@@ -7,7 +7,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type_d.h"
 #include "request_sql.h"
+#include "rows.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -66,21 +68,20 @@ text *ec_store_argument(FunctionCallInfo fcinfo, int argument)
     return PG_GETARG_TEXT_PP(argument);
 }
 
-/* The fields of one of our composite types: `count` of them. */
-static void composite_fields(Datum composite, Datum *values, bool *nulls, int count)
+static const Oid event_types[] = {TEXTOID, TEXTOID, JSONBOID, JSONBOID, UUIDOID, BYTEAOID};
+static const Oid expectation_types[] = {TEXTOID, INT8OID};
+
+/* The fields of one of our composite types, which must be of the types given. */
+static void composite_fields(Datum composite, Datum *values, bool *nulls, const Oid *types,
+                             int count)
 {
     HeapTupleHeader header = DatumGetHeapTupleHeader(composite);
     Oid type = HeapTupleHeaderGetTypeId(header);
     TupleDesc fields = lookup_rowtype_tupdesc(type, HeapTupleHeaderGetTypMod(header));
     HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
 
-    if (fields->natts != count)
-        ereport(ERROR,
-                (ec_error_code(EC_ERROR_relation_mismatch),
-                 errmsg("type %s was altered", format_type_be(type)),
-                 ec_error_detail(EC_ERROR_relation_mismatch, "s", "relation", format_type_be(type)),
-                 errhint("The types of eventcore belong to the extension: restore them as "
-                         "CREATE EXTENSION made them.")));
+    if (!ec_rows_match(fields, types, count))
+        ec_rows_raise_altered(format_type_be(type));
     heap_deform_tuple(&tuple, fields, values, nulls);
     ReleaseTupleDesc(fields);
 }
@@ -93,7 +94,7 @@ static void fill_events(ec_event *events, int command, const ec_column *composit
         bool nulls[6] = {true, true, true, true, true, true};
 
         if (!composites->nulls[i])
-            composite_fields(composites->values[i], values, nulls, lengthof(values));
+            composite_fields(composites->values[i], values, nulls, event_types, lengthof(values));
         event->command = command;
         event->stream_id = values[0];
         event->stream_is_null = nulls[0];
@@ -117,7 +118,8 @@ static void fill_expectations(ec_expectation *expectations, int command,
         bool nulls[2] = {true, true};
 
         if (!composites->nulls[i])
-            composite_fields(composites->values[i], values, nulls, lengthof(values));
+            composite_fields(composites->values[i], values, nulls, expectation_types,
+                             lengthof(values));
         expectations[i] = (ec_expectation){.command = command,
                                            .stream_id = values[0],
                                            .stream_is_null = nulls[0],
@@ -258,12 +260,15 @@ ec_request *ec_request_from_commands(FunctionCallInfo fcinfo)
     int event_count = 0, expectation_count = 0;
     ec_request *request;
 
+    if (commands.count > MOST_COMMANDS)
+        raise_bad_argument(error, psprintf("more than %d commands in one call", MOST_COMMANDS));
     for (int i = 0; i < commands.count; i++) {
+        static const Oid types[] = {ANYARRAYOID, ANYARRAYOID};
         Datum values[2];
         bool nulls[2] = {true, true};
 
         if (!commands.nulls[i])
-            composite_fields(commands.values[i], values, nulls, lengthof(values));
+            composite_fields(commands.values[i], values, nulls, types, lengthof(values));
         if (nulls[0] || nulls[1])
             raise_bad_argument(
                 error, psprintf("command %d, its events or its expectations are null", i + 1));

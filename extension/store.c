@@ -2,7 +2,9 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "append.h"
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "relations.h"
@@ -60,10 +62,15 @@ Datum eventcore_create_store(PG_FUNCTION_ARGS)
     slot->tts_values[1] = TimestampTzGetDatum(GetCurrentTimestamp());
     memset(slot->tts_isnull, false, 2 * sizeof(bool));
     ExecStoreVirtualTuple(slot);
+    AfterTriggerBeginQuery(); /* for a trigger of the user's */
     ExecSimpleRelationInsert(&table, estate, slot);
+    AfterTriggerEndQuery(estate);
+    ExecResetTupleTable(estate->es_tupleTable, false);
+    ExecCloseResultRelations(estate);
     ExecDropSingleTupleTableSlot(slot);
     ExecCloseIndices(&table);
     FreeExecutorState(estate);
     table_close(stores, NoLock);
+    CommandCounterIncrement(); /* the statement may go on to use the store */
     PG_RETURN_VOID();
 }

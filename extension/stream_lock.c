@@ -143,6 +143,11 @@ static void close_gate(Oid gate)
                             errmsg("canceling statement due to lock timeout"),
                             errdetail("An append to this many streams waits until no other append "
                                       "is open.")));
+        /* A cancellation that comes with our own timeout looks like it. */
+        if (StatementTimeout > 0 &&
+            TimestampDifferenceExceeds(GetCurrentStatementStartTimestamp(), now, StatementTimeout))
+            ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+                            errmsg("canceling statement due to statement timeout")));
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap,
                         PG_WAIT_EXTENSION);
         ResetLatch(MyLatch);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -157,14 +158,33 @@ static arrival receive(PGconn *pg, int64_t deadline, PGresult **result)
     }
 }
 
+static void *send_cancel(void *request)
+{
+    char problem[256];
+
+    PQcancel(request, problem, sizeof problem);
+    PQfreeCancel(request);
+    return NULL;
+}
+
+/*
+ * Ask the server to stop. libpq waits for the answer without a limit, which a server that hangs
+ * never gives: so a thread does that, and nobody waits for the thread.
+ */
 static void cancel(PGconn *pg)
 {
     PGcancel *request = PQgetCancel(pg);
-    char problem[256];
+    pthread_attr_t detached;
+    pthread_t thread;
 
-    if (request != NULL)
-        PQcancel(request, problem, sizeof problem);
-    PQfreeCancel(request);
+    if (request == NULL || pthread_attr_init(&detached) != 0) {
+        PQfreeCancel(request);
+        return;
+    }
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &detached, send_cancel, request) != 0)
+        PQfreeCancel(request);
+    pthread_attr_destroy(&detached);
 }
 
 /*

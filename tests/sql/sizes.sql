@@ -61,6 +61,10 @@ SELECT count(*) FROM eventcore.append(
 SELECT bool_and(length(payload) = 40000 * version AND md5(payload) = md5(decode(repeat('0123456789abcdef', 5000 * version::int), 'hex'))) AS same,
        count(*) FROM eventcore.read_stream('large');
 
+-- A few bytes that say many nulls.
+SELECT eventcore.append(array_fill(NULL::eventcore.new_event, ARRAY[10000000]));
+SELECT eventcore.append_batch(array_fill(NULL::eventcore.new_command, ARRAY[10000000]));
+
 -- A large append can be cancelled, and so can the wait for a stream.
 SET statement_timeout = '20ms';
 SELECT eventcore.append((SELECT array_agg(eventcore.new_event('c', 'T')) FROM generate_series(1, 300000)));

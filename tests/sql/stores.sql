@@ -43,6 +43,9 @@ SELECT eventcore.create_store(E'x\n');
 SELECT eventcore.create_store(NULL);
 SELECT eventcore.append('s', 0, 'T', NULL, store => 'Other');
 SELECT eventcore.append('s', 0, 'T', NULL, store => '');
+-- In one statement.
+SELECT eventcore.create_store('twice') FROM generate_series(1, 2);
+SELECT version FROM eventcore.create_store('at once'), eventcore.append('s', 0, 'T', NULL, store => 'at once');
 -- A store that was rolled back does not exist.
 BEGIN;
 SELECT eventcore.create_store('passing');

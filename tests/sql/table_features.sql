@@ -21,11 +21,6 @@ BEGIN
     INSERT INTO seen SELECT TG_WHEN || ' statement', string_agg(stream_id, ','), count(*) FROM added;
     RETURN NULL;
 END $$;
-CREATE FUNCTION see_before() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO seen VALUES ('BEFORE statement');
-    RETURN NULL;
-END $$;
 CREATE FUNCTION append_more() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM eventcore.append('audit', -1, 'Seen', jsonb_build_object('of', NEW.stream_id));
@@ -34,7 +29,6 @@ END $$;
 CREATE TRIGGER a_row AFTER INSERT ON eventcore.events FOR EACH ROW EXECUTE FUNCTION see_row('row');
 CREATE TRIGGER b_statement AFTER INSERT ON eventcore.events REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION see_statement();
-CREATE TRIGGER c_before BEFORE INSERT ON eventcore.events FOR EACH STATEMENT EXECUTE FUNCTION see_before();
 CREATE CONSTRAINT TRIGGER d_deferred AFTER INSERT ON eventcore.events DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION see_row('deferred');
 CREATE TRIGGER e_append AFTER INSERT ON eventcore.events FOR EACH ROW
@@ -49,17 +43,19 @@ SELECT * FROM seen WHERE kind = 'deferred';
 SELECT version, data FROM eventcore.read_stream('audit');
 DROP TRIGGER a_row ON eventcore.events;
 DROP TRIGGER b_statement ON eventcore.events;
-DROP TRIGGER c_before ON eventcore.events;
 DROP TRIGGER d_deferred ON eventcore.events;
 DROP TRIGGER e_append ON eventcore.events;
 
--- A BEFORE INSERT row trigger could change an event: refused, unless it would not fire.
+-- A BEFORE INSERT trigger could change what was checked: refused, unless it would not fire.
 CREATE TRIGGER change BEFORE INSERT ON eventcore.events FOR EACH ROW EXECUTE FUNCTION see_row();
 SELECT eventcore.append('refused', 0, 'T', '{}');
 ALTER TABLE eventcore.events DISABLE TRIGGER change;
 SELECT version FROM eventcore.append('disabled', 0, 'T', '{}');
 ALTER TABLE eventcore.events ENABLE REPLICA TRIGGER change;
 SELECT version FROM eventcore.append('disabled', 1, 'T', '{}');
+DROP TRIGGER change ON eventcore.events;
+CREATE TRIGGER change BEFORE INSERT ON eventcore.events FOR EACH STATEMENT EXECUTE FUNCTION append_more();
+SELECT eventcore.append('refused', 0, 'T', '{}');
 DROP TRIGGER change ON eventcore.events;
 
 -- Foreign keys, from events and to events.
@@ -97,6 +93,28 @@ RESET enable_seqscan;
 ALTER TABLE eventcore.events DROP CONSTRAINT one_name;
 DROP INDEX eventcore.by_type, eventcore.by_data, eventcore.one_email;
 
+-- Indexes that look like ours and are not: with other columns, or another order.
+CREATE UNIQUE INDEX covering_version ON eventcore.events (store, stream_id, version) INCLUDE (type, data);
+CREATE UNIQUE INDEX covering_position ON eventcore.events (store, global_position) INCLUDE (type);
+CREATE UNIQUE INDEX covering_id ON eventcore.events (store, event_id) INCLUDE (type);
+CREATE UNIQUE INDEX backward_version ON eventcore.events (store, stream_id, version DESC);
+CREATE UNIQUE INDEX backward_position ON eventcore.events (store, global_position DESC);
+CREATE UNIQUE INDEX other_order ON eventcore.events (store COLLATE "POSIX", stream_id text_pattern_ops, version);
+CREATE UNIQUE INDEX late ON eventcore.events (store, stream_id, version) WHERE version > 0;
+REINDEX TABLE CONCURRENTLY eventcore.events; -- now ours are the younger ones
+SELECT version FROM eventcore.append(ARRAY[eventcore.new_event('o', 'T'), eventcore.new_event('o', 'T'), eventcore.new_event('o', 'T')]);
+SELECT eventcore.stream_version('o');
+SELECT version FROM eventcore.append('o', 3, 'T', '{}');
+SELECT version FROM eventcore.read_stream('o');
+SELECT bool_and(global_position > previous) FROM
+    (SELECT global_position, lag(global_position, 1, 0::bigint) OVER () AS previous FROM eventcore.read_all()) AS log;
+SELECT eventcore.last_position() = max(global_position) FROM eventcore.events;
+SET enable_seqscan = off;
+SELECT array_agg(version) FROM (SELECT version FROM eventcore.events WHERE store = 'default' AND stream_id = 'o' ORDER BY version DESC) AS s;
+RESET enable_seqscan;
+DROP INDEX eventcore.covering_version, eventcore.covering_position, eventcore.covering_id,
+    eventcore.backward_version, eventcore.backward_position, eventcore.other_order, eventcore.late;
+
 -- Reindexed or renamed indexes are found again.
 REINDEX TABLE CONCURRENTLY eventcore.events;
 ALTER INDEX eventcore.events_version RENAME TO renamed;
@@ -128,6 +146,39 @@ ALTER SCHEMA eventcore RENAME TO renamed;
 SELECT renamed.stream_version('i');
 ROLLBACK;
 
+BEGIN;
+CREATE TABLE p (LIKE eventcore.events) PARTITION BY LIST (store);
+ALTER TABLE p ATTACH PARTITION eventcore.events FOR VALUES IN ('default');
+SELECT eventcore.append('i', 2, 'T', '{}');
+ROLLBACK;
+BEGIN;
+ALTER TABLE eventcore.stores ADD COLUMN note text;
+SELECT eventcore.create_store('y');
+ROLLBACK;
+BEGIN;
+ALTER TYPE eventcore.appended_event ADD ATTRIBUTE extra int;
+SELECT * FROM eventcore.append('i', 2, 'T', '{}');
+ROLLBACK;
+BEGIN;
+ALTER TYPE eventcore.recorded_event DROP ATTRIBUTE data;
+SELECT * FROM eventcore.read_stream('i');
+ROLLBACK;
+BEGIN;
+ALTER SEQUENCE eventcore.global_position RENAME TO away;
+CREATE TABLE eventcore.global_position (last_value bigint);
+SELECT eventcore.append('i', 2, 'T', '{}');
+ROLLBACK;
+
+-- A trigger on stores.
+CREATE FUNCTION see_store() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO seen VALUES ('store', NEW.name);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER seen AFTER INSERT ON eventcore.stores FOR EACH ROW EXECUTE FUNCTION see_store();
+SELECT eventcore.create_store('seen');
+SELECT * FROM seen WHERE kind = 'store';
+
 -- A sequence that went back is noticed before anything is written.
 SELECT setval('eventcore.global_position', 1);
 SELECT eventcore.append('i', 2, 'T', '{}');
@@ -139,4 +190,4 @@ SELECT version FROM eventcore.append('i', 2, 'T', '{}');
 
 DROP EXTENSION eventcore;
 DROP TABLE seen;
-DROP FUNCTION see_row(), see_statement(), see_before(), append_more();
+DROP FUNCTION see_store(), see_row(), see_statement(), append_more();
