@@ -54,8 +54,8 @@
 #define GATE_FIRST_NAP_MS 20
 #define GATE_LONGEST_NAP_MS 200
 
-/* The stream locks of the current transaction. A rolled-back savepoint gives locks back without
- * telling us: then `count` is too high and more locks count as out of order, which is safe. */
+/* The stream locks of the current transaction, or more: a rolled-back savepoint gives locks back
+ * without telling us. Before that has any consequence, refresh_held sets it right. */
 static struct {
     LocalTransactionId transaction;
     int count;
@@ -156,19 +156,30 @@ static void close_gate(Oid gate)
     }
 }
 
-/* Count the stream locks that are really held, which savepoints may have given back. */
-static int count_held_locks(void)
+/* Ask the lock manager which stream locks are really held: savepoints may have given some back. */
+static void refresh_held(void)
 {
     LockData *all = GetLockStatusData();
-    int count = 0;
 
-    for (int i = 0; i < all->nelements; i++)
-        count += all->locks[i].pid == MyProcPid && all->locks[i].holdMask != 0 &&
-                 all->locks[i].locktag.locktag_type == LOCKTAG_ADVISORY &&
-                 all->locks[i].locktag.locktag_field4 == STREAM_LOCK_CLASS;
+    held.count = 0;
+    held.highest = 0;
+    for (int i = 0; i < all->nelements; i++) {
+        const LockInstanceData *lock = &all->locks[i];
+        const LOCKTAG *tag = &lock->locktag;
+
+        if (lock->pid != MyProcPid || lock->holdMask == 0 ||
+            tag->locktag_type != LOCKTAG_ADVISORY || tag->locktag_field4 != STREAM_LOCK_CLASS)
+            continue;
+        held.count++;
+        held.highest = Max(held.highest, (uint64)tag->locktag_field2 << 32 | tag->locktag_field3);
+    }
     pfree(all->locks);
     pfree(all);
-    return count;
+}
+
+static bool is_in_order(uint64 stream)
+{
+    return held.count == 0 || stream > held.highest;
 }
 
 static LOCKTAG lock_tag(uint64 key, uint16 class)
@@ -198,17 +209,21 @@ static void raise_outside_set(const ec_stream *stream)
 static void lock_stream(const ec_stream *stream, bool exclusive, bool set_is_closed)
 {
     LOCKTAG tag = lock_tag(stream->lock_tag, STREAM_LOCK_CLASS);
-    bool in_order = held.count == 0 || stream->lock_tag > held.highest;
+    LOCKMODE mode = exclusive ? ExclusiveLock : ShareLock;
+    bool in_order = is_in_order(stream->lock_tag);
 
     if ((!in_order || set_is_closed) &&
         (LockHeldByMe(&tag, ExclusiveLock) || (!exclusive && LockHeldByMe(&tag, ShareLock))))
         return;
     if (set_is_closed)
         raise_outside_set(stream);
-    if (LockAcquire(&tag, exclusive ? ExclusiveLock : ShareLock, false, !in_order) ==
-        LOCKACQUIRE_NOT_AVAIL)
-        raise_stream_locked(
-            "a later append of the transaction needs a stream that another one holds");
+    if (LockAcquire(&tag, mode, false, !in_order) == LOCKACQUIRE_NOT_AVAIL) {
+        refresh_held();
+        if (!is_in_order(stream->lock_tag))
+            raise_stream_locked(
+                "a later append of the transaction needs a stream that another one holds");
+        (void)LockAcquire(&tag, mode, false, false);
+    }
     held.count++;
     held.highest = Max(held.highest, stream->lock_tag);
 }
@@ -234,7 +249,7 @@ void ec_stream_lock_request(const ec_request *request, const ec_relations *relat
     set_is_closed = LockHeldByMe(&closed_set, ShareLock);
     if (!set_is_closed && held.count + count > lock_budget()) {
         if (held.count > 0)
-            held.count = count_held_locks();
+            refresh_held();
         if (held.count + count > lock_budget()) {
             close_gate(relations->gate);
             return;
