@@ -48,7 +48,8 @@ override with_llvm = no
 .PHONY: client install-client clean-client demo test soak dev help
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifneq ($(wildcard $(PGXS)),)
+HEADER := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h
+ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(HEADER))),)
 include $(PGXS)
 else
 all install clean:

@@ -17,9 +17,9 @@ COMMENT ON FUNCTION eventcore.append(
     eventcore.new_event[], eventcore.expected_version[], text) IS
 'Append events to their streams, all or nothing, if every stream named in "expected" is at its expected version.
 events: in the order in which they shall stand; they may alternate between streams; an empty array only checks. expected: every stream that the decision was based on; one without an event here is checked all the same. Writing to a stream that it does not name is an error. Left out, nothing is expected. store: the consistency domain.
-Returns one row an event, in the order given. Repeated with the same event ids it returns the first result and writes nothing.
+Returns one row for each event, in the order given. Repeated with the same event ids it returns the first result and writes nothing.
 Called where a statement may run it twice (UPDATE ... SET x = append(...) under a concurrent update), it appends twice unless the events carry ids.
-Errors: version_conflict (VE001, DETAIL lists every failing stream), undeclared_stream (VE002), conflicting_expectation (VE003), invalid_stream_id (VE004), invalid_event (VE005), duplicate_event_id (VE006), invalid_expected_version (VE007), store_not_found (VE008); 40001 where waiting for a stream could deadlock with an earlier append of the same transaction.';
+Errors: version_conflict (VE001, DETAIL lists every failing stream), undeclared_stream (VE002), conflicting_expectation (VE003), invalid_stream_id (VE004), invalid_event (VE005), duplicate_event_id (VE006), invalid_expected_version (VE007), store_not_found (VE008); 40001 where waiting for a stream could deadlock with an earlier append of the same transaction: run the transaction again.';
 
 CREATE FUNCTION eventcore.append(
     stream_id        text,
@@ -44,7 +44,7 @@ CREATE FUNCTION eventcore.try_append(
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_try_append';
 COMMENT ON FUNCTION eventcore.try_append(
     eventcore.new_event[], eventcore.expected_version[], text) IS
-'As eventcore.append(events, expected), but a version conflict comes back as rows and is no error: the transaction goes on, so look at "outcome" before COMMIT.
+'As eventcore.append(events, expected), but a version conflict comes back as rows and is no error: the transaction goes on, so look at "outcome" before COMMIT. To retry inside one transaction, read again and call it again, in a loop; the streams stay locked until the transaction ends.
 Returns at least one row: see type eventcore.append_outcome. Other errors are raised.';
 
 CREATE FUNCTION eventcore.append_columns(
@@ -62,7 +62,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append_colu
 COMMENT ON FUNCTION eventcore.append_columns(
     text[], text[], jsonb[], jsonb[], uuid[], bytea[], text[], bigint[], text) IS
 'As eventcore.append(events, expected), for drivers: events and expectations as parallel arrays of plain types.
-The arrays of events have one element an event; data, metadata, event_ids and payloads may be null for none at all. expected_streams and expected_versions go together; a null stream with version -1 stands for every stream that is not named, and is the default.';
+The arrays of events have one element for each event; data, metadata, event_ids and payloads may be null for none at all. expected_streams and expected_versions go together; a null stream with version -1 stands for every stream that is not named, and is the default.';
 
 CREATE FUNCTION eventcore.try_append_columns(
     stream_ids        text[],
@@ -126,4 +126,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_append_batc
 COMMENT ON FUNCTION eventcore.append_batch_columns(
     int[], text[], text[], jsonb[], jsonb[], uuid[], bytea[], int[], text[], bigint[], text) IS
 'As eventcore.append_batch(), for drivers: parallel arrays of plain types.
-commands: for each event the number of its command, 1 to at most 1,000,000; expected_commands: the same for each expectation. The other arrays are those of eventcore.append_columns(); a null stream with version -1 stands for every stream that its command does not name. A command that is not mentioned has nothing to do and is "verified".';
+commands: for each event the number of its command, 1 to at most 1,000,000; expected_commands: the same for each expectation. The other arrays are those of eventcore.append_columns(); a null stream with version -1 stands for every stream that its command does not name. A command that has events needs an expectation for each stream that it writes: unlike there, leaving them out is an error. A number that is not mentioned has nothing to do and is "verified".';

@@ -9,7 +9,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_read_all';
 COMMENT ON FUNCTION eventcore.read_all(bigint, bigint, text) IS
 'Read the events of a store in their global order, as far as the log is settled: whoever goes on after the global_position of the last row that it was given sees every event once, however transactions commit.
 after: the global_position to begin behind (exclusive), 0 for the beginning. max_count: at most so many events; null: all.
-Errors: position_beyond_log (VE009) if "after" was never given: the log was restored or lost its tail.';
+Errors: position_beyond_log (VE009) if no such position was ever drawn: the log was restored, or lost its tail.';
 
 CREATE FUNCTION eventcore.last_position(store text DEFAULT 'default') RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_last_position';

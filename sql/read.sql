@@ -21,8 +21,8 @@ CREATE FUNCTION eventcore.read_streams(
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_read_streams';
 COMMENT ON FUNCTION eventcore.read_streams(text[], bigint[], text) IS
 'Read several streams as of one instant, in the order of their global positions: what a command decides on.
-stream_ids: the streams; one that is named twice is read once. after_versions: for each, the version to begin behind; null: 0.
-Every row has the current version of its stream in stream_version, which is what to expect when appending. A stream without events to give has one row, last, with stream_id and stream_version alone.';
+stream_ids: the streams, in any order; one that is named twice is read once. after_versions: for each, the version to begin behind; null: 0.
+Every row has the current version of its stream in stream_version, which is what to expect when appending. A stream without such events has one row, at the end, with stream_id and stream_version alone.';
 
 CREATE FUNCTION eventcore.stream_version(
     stream_id text,
@@ -40,4 +40,4 @@ CREATE FUNCTION eventcore.stream_versions(
 ) RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_stream_versions';
 COMMENT ON FUNCTION eventcore.stream_versions(text[], text) IS
-'The versions of several streams as of one instant: a row for each different stream, in the order of the ids.';
+'The versions of several streams as of one instant: a row for each different stream, sorted by id.';

@@ -16,7 +16,7 @@ CREATE TYPE eventcore.expected_version AS (
     version   bigint
 );
 COMMENT ON TYPE eventcore.expected_version IS
-'What a decision was based on: a stream and its version. Above 0: exactly that version; 0: the stream has no events; -1: any version; -2: the stream has events. Make it with eventcore.expect() and its kind. A null stream_id with version -1 stands for every stream that is not named.';
+'What a decision was based on: a stream and its version. Above 0: exactly that version; 0: the stream has no events; -1: any version; -2: the stream has events. Make it with eventcore.expect(), expect_none(), expect_exists() or expect_any(). A null stream_id with version -1 stands for every stream that is not named.';
 
 CREATE TYPE eventcore.new_command AS (
     events   eventcore.new_event[],
@@ -46,7 +46,7 @@ CREATE TYPE eventcore.append_outcome AS (
     actual_version   bigint
 );
 COMMENT ON TYPE eventcore.append_outcome IS
-'What became of an append. outcome is the same in all rows: "appended" or "repeated" (one row an event, as eventcore.appended_event), "conflict" (one row for each stream that is not at its expected version, with both versions; nothing was written), or "verified" (one row: there were no events, and all expectations hold).';
+'What became of an append. outcome is the same in all rows: "appended" or "repeated" (one row for each event, as eventcore.appended_event), "conflict" (one row for each stream that is not at its expected version, with both versions; nothing was written), or "verified" (one row: there were no events, and all expectations hold).';
 
 CREATE TYPE eventcore.batch_outcome AS (
     command          int,
@@ -92,7 +92,7 @@ CREATE TYPE eventcore.stream_event AS (
     stream_version  bigint
 );
 COMMENT ON TYPE eventcore.stream_event IS
-'An event as it is stored, with the version of its stream; or, for a stream without events to give, its stream_id and stream_version alone.';
+'An event as it is stored, with the version of its stream; or, for a stream without events behind the version to read after, its stream_id and stream_version alone.';
 
 -- The bodies are parsed here and now, so no search_path can change what they mean, and being plain
 -- expressions they are inlined: building an event costs no function call.

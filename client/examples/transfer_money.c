@@ -262,7 +262,7 @@ static void usage(FILE *to)
         "accounts, then within a large one, and prove from the store that nothing went wrong.\n"
         "\n"
         "  -c, --conninfo=CONNINFO  the server and database; default: the PG* environment\n"
-        "  -w, --workers=N          threads, each with a connection of its own (8)\n"
+        "  -w, --workers=N          threads, each with a connection of its own, at most 90 (8)\n"
         "  -s, --seconds=N          duration of each of the two phases (6)\n"
         "      --hot=N              accounts of the small set (10)\n"
         "      --cool=N             accounts of the large set (10000)\n"
@@ -303,7 +303,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
             options->conninfo = optarg;
             break;
         case 'w':
-            valid = parse_number("workers", optarg, 1, 1000, &options->workers);
+            valid = parse_number("workers", optarg, 1, 90, &options->workers);
             break;
         case 's':
             valid = parse_number("seconds", optarg, 1, 86400, &options->seconds);

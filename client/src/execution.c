@@ -272,7 +272,7 @@ static void take_conflict(ec_execution *execution, const ec_events *rows)
 
     execution->in_doubt = false;
     ec_fail(&failure, EC_VERSION_CONFLICT,
-            "%zu of the streams not at the expected version: %s is at %lld, not %lld",
+            "%zu streams not at the expected version, the first: %s is at %lld, not %lld",
             rows->row_count, first->event.stream_id, (long long)first->actual,
             (long long)first->expected);
     failure.violations = ec_violations_of(rows, &failure.memory);

@@ -81,47 +81,47 @@ bool ec_outcome_appended(ec_outcome *outcome, const ec_entry *entries, const ec_
 
 int ec_outcome_attempts(const ec_outcome *outcome)
 {
-    return outcome->attempts;
+    return outcome == NULL ? 0 : outcome->attempts;
 }
 
 int ec_outcome_conflicts(const ec_outcome *outcome)
 {
-    return outcome->conflicts;
+    return outcome == NULL ? 0 : outcome->conflicts;
 }
 
 size_t ec_outcome_event_count(const ec_outcome *outcome)
 {
-    return outcome->event_count;
+    return outcome == NULL ? 0 : outcome->event_count;
 }
 
 const ec_event *ec_outcome_event(const ec_outcome *outcome, size_t index)
 {
-    return index < outcome->event_count ? &outcome->events[index] : NULL;
+    return index < ec_outcome_event_count(outcome) ? &outcome->events[index] : NULL;
 }
 
 size_t ec_outcome_violation_count(const ec_outcome *outcome)
 {
-    return outcome->violation_count;
+    return outcome == NULL ? 0 : outcome->violation_count;
 }
 
 const ec_violation *ec_outcome_violation(const ec_outcome *outcome, size_t index)
 {
-    return index < outcome->violation_count ? &outcome->violations[index] : NULL;
+    return index < ec_outcome_violation_count(outcome) ? &outcome->violations[index] : NULL;
 }
 
 const char *ec_outcome_rejection_code(const ec_outcome *outcome)
 {
-    return outcome->rejection_code;
+    return outcome == NULL ? NULL : outcome->rejection_code;
 }
 
 const char *ec_outcome_rejection_message(const ec_outcome *outcome)
 {
-    return outcome->rejection_message;
+    return outcome == NULL ? NULL : outcome->rejection_message;
 }
 
 bool ec_outcome_in_doubt(const ec_outcome *outcome)
 {
-    return outcome->in_doubt;
+    return outcome != NULL && outcome->in_doubt;
 }
 
 void ec_outcome_free(ec_outcome *outcome)

@@ -68,6 +68,8 @@ ec_status ec_read_all(ec_connection *connection, int64_t after, int64_t max_coun
     ec_status status;
 
     *events = NULL;
+    if (max_count < 1)
+        return ec_fail(failure, EC_INVALID_ARGUMENT, "max_count is at least 1");
     status = ec_call_read_all(&call, &memory, after, max_count, connection->store, failure);
     if (status == EC_OK)
         status = run(connection, &call, events);

@@ -41,7 +41,7 @@ static void test_attempts_run_out(void **state)
             resume(f);
     }
     assert_done(f, EC_VERSION_CONFLICT);
-    assert_message(f, "2 of the streams not at the expected version: a is at 3, not 1");
+    assert_message(f, "2 streams not at the expected version, the first: a is at 3, not 1");
     assert_int_equal(f->execution.failure.violation_count, 2);
     assert_int_equal(ec_outcome_attempts(f->outcome), 3);
     assert_int_equal(ec_outcome_conflicts(f->outcome), 3);

@@ -265,7 +265,7 @@ static void test_deadline_in_a_pause(void **state)
         transfer_execute_with(s->connection, &s->streams, &command, &options, &s->outcome),
         EC_TIMEOUT);
     assert_true(ec_now_us() - started < 1000000);
-    assert_non_null(strstr(ec_error_message(s->connection), "; the last: 1 of the streams"));
+    assert_non_null(strstr(ec_error_message(s->connection), "; the last: 1 streams"));
     assert_true(ec_outcome_violation_count(s->outcome) == 1);
     assert_false(ec_error_is_retriable(s->connection));
 }

@@ -101,7 +101,7 @@ typedef struct ec_new_event {
     const char *data;        /* JSON text */
     const void *payload;     /* bytes in place of data */
     size_t payload_size;     /* in bytes */
-    const char *metadata;    /* a JSON object as text, or NULL */
+    const char *metadata;    /* JSON text, by custom an object, or NULL */
     const ec_uuid *event_id; /* NULL: the library makes one */
 } ec_new_event;
 
@@ -164,7 +164,7 @@ EC_API void ec_close(ec_connection *connection);
  */
 EC_API ec_status ec_error_status(const ec_connection *connection);
 
-/** The last error in words, in one line without its detail and hint. Never NULL. */
+/** The last error in words, without its detail and hint. Never NULL. */
 EC_API const char *ec_error_message(const ec_connection *connection);
 
 /** The SQLSTATE of the last error; "" if it did not come from the server. Never NULL. */
@@ -296,7 +296,8 @@ EC_API ec_status ec_read_streams(ec_connection *connection, const char *const *s
  * @param after      a position, exclusive; 0: from the beginning.
  * @param max_count  the most events to read, at least 1.
  * @param events     as for ec_read_stream().
- * @return as ec_read_stream(), and EC_POSITION_BEYOND_LOG.
+ * @return as ec_read_stream(), EC_POSITION_BEYOND_LOG, and EC_INVALID_ARGUMENT for a max_count
+ *         below 1.
  */
 EC_API ec_status ec_read_all(ec_connection *connection, int64_t after, int64_t max_count,
                              ec_events **events);
@@ -338,6 +339,8 @@ EC_API ec_status ec_append(ec_connection *connection, const ec_stream_event *eve
                            size_t expected_count, ec_outcome **outcome);
 
 /* ------------------------------------------------------------------ outcomes */
+
+/* All of these take NULL, as a variable holds that no call has set: nothing was tried. */
 
 /** How often the command was tried: 1 if at once. A repeated append counts as a try. */
 EC_API int ec_outcome_attempts(const ec_outcome *outcome);
@@ -519,7 +522,11 @@ EC_API void *ec_alloc(ec_context *context, size_t size);
  *
  * The tokens are of types of the command's own, one a kind. So it does not compile to write to a
  * stream that is undeclared, only read or another command's, to a list as to one stream, or with
- * another command's context.
+ * another command's context. (ec_write() beneath finds the same at run time.)
+ *
+ * In `apply`, EC_FROM(event, fulfil_products) tells that an event is of a list, and
+ * ec_event_in(event, fulfil_products.slot, &i) also of which of its streams. `handle` is not given
+ * the ids: put what it must know of them, such as the length of a list, into the command struct.
  */
 #define EC_COMMAND(name, STREAMS, command_type, state_type)                                        \
     typedef struct {                                                                               \
