@@ -6,6 +6,8 @@
 ##                        ACCEPT=1 takes what sql and specs tests print as what is expected)
 ## make soak              random concurrent histories for ten minutes, checked afterwards
 ##                        (SOAK_ARGS='--minutes 30')
+## make bench             what an append costs, against INSERT, COPY and other designs
+##                        (BENCH_ARGS=--quick: under three minutes; or the names of parts)
 ## make dev               a throwaway server with the extension, until Ctrl-C
 ## make install           the extension, into the PostgreSQL that PG_CONFIG names
 ## make install-client    the C client, into PREFIX
@@ -45,7 +47,7 @@ override with_llvm = no
 
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
-.PHONY: client install-client clean-client demo test soak dev help
+.PHONY: client install-client clean-client demo test soak bench dev help
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 HEADER := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h
@@ -96,6 +98,12 @@ test:
 soak:
 	@tests/packages test
 	+@tests/cluster run --conf fsync=off -- tests/soak/run $(SOAK_ARGS)
+
+bench:
+	@tests/packages bench
+	+@tests/cluster run --conf shared_buffers=2GB --conf max_wal_size=16GB \
+		--conf checkpoint_timeout=30min --conf wal_level=replica --conf autovacuum=off \
+		-- tests/bench/run $(BENCH_ARGS)
 
 dev:
 	@tests/packages demo
