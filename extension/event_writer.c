@@ -189,12 +189,10 @@ static int compare_versions(const void *left, const void *right, void *streams)
     const ec_event *a = ((const entry *)left)->event, *b = ((const entry *)right)->event;
     const ec_stream *of_a = (ec_stream *)streams + a->stream;
     const ec_stream *of_b = (ec_stream *)streams + b->stream;
-    int order;
 
     if (of_a == of_b)
         return a->version < b->version ? -1 : 1;
-    order = memcmp(of_a->id, of_b->id, Min(of_a->length, of_b->length));
-    return order != 0 ? order : of_a->length - of_b->length;
+    return ec_request_compare_streams(of_a, of_b);
 }
 
 /* Only b-trees are unique, and they do not look at the IndexInfo that other kinds want. */
@@ -320,6 +318,7 @@ void ec_event_writer_write(ec_event *const *events, int count, bool in_id_order,
 {
     ec_event **sorted = palloc_extended(count * sizeof(ec_event *), MCXT_ALLOC_HUGE);
     writer w = {.request = request, .relations = relations};
+    TupleDesc columns;
 
     memcpy(sorted, events, count * sizeof(ec_event *));
     if (in_id_order)
@@ -330,8 +329,11 @@ void ec_event_writer_write(ec_event *const *events, int count, bool in_id_order,
         AllocSetContextCreate(CurrentMemoryContext, "eventcore tuples", ALLOCSET_SMALL_SIZES);
     w.entry_count = Min(count, MOST_TUPLES_AT_ONCE);
     w.entries = palloc(w.entry_count * sizeof(entry));
+    /* A copy: slots pin a relation's own description, and a thousand pins are slow to give back. */
+    columns = CreateTupleDescCopy(RelationGetDescr(relations->events));
     for (int i = 0; i < w.entry_count; i++)
-        w.entries[i].slot = table_slot_create(relations->events, NULL);
+        w.entries[i].slot =
+            MakeSingleTupleTableSlot(columns, table_slot_callbacks(relations->events));
     if (has_extras(relations))
         w.extras = begin_extras(relations);
 

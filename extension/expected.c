@@ -4,19 +4,28 @@
 #include "event_scan.h"
 #include "expected.h"
 
+static int compare_streams(const void *left, const void *right)
+{
+    return ec_request_compare_streams(*(ec_stream *const *)left, *(ec_stream *const *)right);
+}
+
 void ec_expected_load_versions(ec_request *request, const ec_relations *relations,
                                Snapshot snapshot)
 {
+    ec_stream **streams =
+        palloc_extended(Max(request->stream_count, 1) * sizeof(ec_stream *), MCXT_ALLOC_HUGE);
+    int count = 0;
     ec_event_scan scan;
 
+    for (int i = 0; i < request->stream_count; i++)
+        if (request->streams[i].used)
+            streams[count++] = &request->streams[i];
+    qsort(streams, count, sizeof(ec_stream *), compare_streams); /* neighbours share pages */
     ec_event_scan_streams(&scan, relations, snapshot);
-    for (int i = 0; i < request->stream_count; i++) {
-        ec_stream *stream = &request->streams[i];
-
-        if (stream->used)
-            stream->version = ec_event_scan_stream_version(&scan, stream->id_datum);
-    }
+    for (int i = 0; i < count; i++)
+        streams[i]->version = ec_event_scan_stream_version(&scan, streams[i]->id_datum);
     ec_event_scan_end(&scan);
+    pfree(streams);
 }
 
 static bool holds(int64 expected, int64 actual)

@@ -257,6 +257,13 @@ static int collect_mentions(ec_request *request, mention *mentions)
     return count;
 }
 
+int ec_request_compare_streams(const ec_stream *a, const ec_stream *b)
+{
+    int order = memcmp(a->id, b->id, Min(a->length, b->length));
+
+    return order != 0 ? order : a->length - b->length;
+}
+
 static bool same_stream(const mention *a, const mention *b)
 {
     return a->lock_tag == b->lock_tag && a->length == b->length &&

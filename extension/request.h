@@ -92,6 +92,9 @@ extern void ec_request_set_id(ec_event *event, Datum id, bool is_null);
 /* Validate what was filled in, and find the streams. What is wrong is left in the commands. */
 extern void ec_request_finish(ec_request *request);
 
+/* The order of streams in the index on versions. */
+extern int ec_request_compare_streams(const ec_stream *a, const ec_stream *b);
+
 /* What is wrong with a name of a stream or store, in words such as "is empty"; NULL if nothing. */
 extern const char *ec_request_name_fault(const char *name, int length);
 
