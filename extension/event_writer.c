@@ -292,11 +292,13 @@ static int write_some(writer *w, ec_event *const *events, int count)
     if (w->extras != NULL) { /* before the entries are sorted otherwise */
         for (int i = 0; i < count; i++) {
             TupleTableSlot *slot = w->entries[i].slot;
+            /* Deferrable unique constraints are checked again at the end, by a trigger. */
+            List *recheck = ec_insert_index_entries(&w->extras->table, slot, w->extras->estate);
 
-            ec_insert_index_entries(&w->extras->table, slot, w->extras->estate);
             if (w->extras->has_triggers)
-                ExecARInsertTriggers(w->extras->estate, &w->extras->table, slot, NIL,
+                ExecARInsertTriggers(w->extras->estate, &w->extras->table, slot, recheck,
                                      w->extras->transition);
+            list_free(recheck);
             ResetPerTupleExprContext(w->extras->estate);
         }
     }

@@ -93,6 +93,16 @@ RESET enable_seqscan;
 ALTER TABLE eventcore.events DROP CONSTRAINT one_name;
 DROP INDEX eventcore.by_type, eventcore.by_data, eventcore.one_email;
 
+-- A unique constraint that is checked at the end of the transaction.
+ALTER TABLE eventcore.events ADD CONSTRAINT one_payload UNIQUE (payload) DEFERRABLE INITIALLY DEFERRED;
+BEGIN;
+SELECT version FROM eventcore.append('d', 0, 'T', NULL, payload => '\x01');
+SELECT version FROM eventcore.append('d', 1, 'T', NULL, payload => '\x01');
+COMMIT;
+SELECT eventcore.stream_version('d');
+SELECT version FROM eventcore.append('d', 0, 'T', NULL, payload => '\x01');
+ALTER TABLE eventcore.events DROP CONSTRAINT one_payload;
+
 -- Indexes that look like ours and are not: with other columns, or another order.
 CREATE UNIQUE INDEX covering_version ON eventcore.events (store, stream_id, version) INCLUDE (type, data);
 CREATE UNIQUE INDEX covering_position ON eventcore.events (store, global_position) INCLUDE (type);
