@@ -46,6 +46,19 @@ static void raise_conflict(const ec_command *command)
              errhint("Read the streams again, decide again, and append with their new versions.")));
 }
 
+/* Carry out a request of one command; what is wrong with it is an error. */
+static ec_request *append_one(FunctionCallInfo fcinfo, ec_request_parser parse)
+{
+    ec_request *request = parse(fcinfo);
+    const ec_command *command = &request->commands[0];
+
+    if (command->problem == NULL)
+        ec_append(request);
+    if (command->problem != NULL)
+        ec_problem_raise(command->problem);
+    return request;
+}
+
 /* Append, and return one row an event. Whatever prevents it is an error. */
 static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request_parser parse)
 {
@@ -54,11 +67,7 @@ static Datum append_or_raise(FunctionCallInfo fcinfo, ec_request_parser parse)
 
     ec_append_check_context();
     rows = ec_rows_begin(fcinfo, appended_types, lengthof(appended_types));
-    request = parse(fcinfo);
-    if (request->commands[0].problem == NULL)
-        ec_append(request);
-    if (request->commands[0].problem != NULL)
-        ec_problem_raise(request->commands[0].problem);
+    request = append_one(fcinfo, parse);
     if (request->commands[0].outcome == EC_CONFLICT)
         raise_conflict(&request->commands[0]);
 
@@ -147,11 +156,7 @@ static Datum append_or_tell(FunctionCallInfo fcinfo, ec_request_parser parse)
 
     ec_append_check_context();
     rows = ec_rows_begin(fcinfo, batch_types + 1, SINGLE_COLUMNS);
-    request = parse(fcinfo);
-    if (request->commands[0].problem == NULL)
-        ec_append(request);
-    if (request->commands[0].problem != NULL)
-        ec_problem_raise(request->commands[0].problem);
+    request = append_one(fcinfo, parse);
 
     for (int row = 0; outcome_row(&request->commands[0], request, row, values, nulls); row++)
         ec_rows_add(rows, values, nulls);

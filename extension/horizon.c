@@ -41,16 +41,12 @@
 #include "errors.h"
 #include "event_scan.h"
 #include "horizon.h"
+#include "lock_tag.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "storage/lock.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* Fourth fields of our lock tags, as in stream_lock.c. */
-#define LISTING_CLASS 0x2002
-#define TICKET_CLASS 0x4000 /* | fourteen bits of the store's hash */
 
 static struct {
     LocalTransactionId transaction;
@@ -59,21 +55,9 @@ static struct {
     int64 lower_bound; /* all draws of this ticket are above it */
 } ticket;
 
-static LOCKTAG lock_tag(int64 position, uint16 class)
-{
-    return (LOCKTAG){
-        .locktag_field1 = MyDatabaseId,
-        .locktag_field2 = (uint32)((uint64)position >> 32),
-        .locktag_field3 = (uint32)position,
-        .locktag_field4 = class,
-        .locktag_type = LOCKTAG_ADVISORY,
-        .locktag_lockmethodid = USER_LOCKMETHOD,
-    };
-}
-
 static uint16 ticket_class(text *store)
 {
-    return TICKET_CLASS |
+    return EC_LOCK_TICKET |
            (hash_bytes((const unsigned char *)VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) &
             0x3fff);
 }
@@ -138,7 +122,7 @@ void ec_horizon_take_ticket(const ec_relations *relations)
     }
 
     ticket.lower_bound = ec_horizon_last_drawn(relations);
-    ticket.tag = lock_tag(ticket.lower_bound, class);
+    ticket.tag = ec_lock_tag(ticket.lower_bound, class);
     (void)LockAcquire(&ticket.tag, ShareLock, false, false); /* nobody takes a stronger mode */
     ticket.transaction = ec_transaction_number();
     ticket.sequence = sequence;
@@ -171,7 +155,7 @@ int64 ec_horizon_draw(const ec_relations *relations)
 int64 ec_horizon_safe_position(const ec_relations *relations)
 {
     uint16 class = ticket_class(relations->store);
-    LOCKTAG listing = lock_tag(0, LISTING_CLASS);
+    LOCKTAG listing = ec_lock_tag(0, EC_LOCK_LISTING);
     int64 safe = ec_horizon_last_drawn(relations);
     LockData *held;
 
@@ -183,15 +167,10 @@ int64 ec_horizon_safe_position(const ec_relations *relations)
 
     for (int i = 0; i < held->nelements; i++) {
         const LockInstanceData *lock = &held->locks[i];
-        const LOCKTAG *tag = &lock->locktag;
-        int64 lower_bound;
 
-        if (tag->locktag_type != LOCKTAG_ADVISORY || tag->locktag_field4 != class ||
-            tag->locktag_field1 != MyDatabaseId || !(lock->holdMask & LOCKBIT_ON(ShareLock)) ||
-            lock->pid == MyProcPid)
-            continue;
-        lower_bound = (int64)((uint64)tag->locktag_field2 << 32 | tag->locktag_field3);
-        safe = Min(safe, lower_bound);
+        if (ec_lock_tag_is(&lock->locktag, class) && (lock->holdMask & LOCKBIT_ON(ShareLock)) &&
+            lock->pid != MyProcPid)
+            safe = Min(safe, (int64)ec_lock_tag_key(&lock->locktag));
     }
     pfree(held->locks);
     pfree(held);

@@ -35,20 +35,15 @@
 #include "common/hashfn.h"
 #include "compat.h"
 #include "errors.h"
+#include "lock_tag.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "storage/proc.h"
 #include "stream_lock.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
-
-/* Fourth field of our tags. SQL's advisory locks have 1 and 2 there, those of Citus less than 100,
- * the others of ours are in horizon.c. */
-#define STREAM_LOCK_CLASS 0x2001
-#define CLOSED_SET_CLASS 0x2003
 
 #define GATE_QUEUE_MS 20
 #define GATE_FIRST_NAP_MS 20
@@ -165,13 +160,12 @@ static void refresh_held(void)
     held.highest = 0;
     for (int i = 0; i < all->nelements; i++) {
         const LockInstanceData *lock = &all->locks[i];
-        const LOCKTAG *tag = &lock->locktag;
 
-        if (lock->pid != MyProcPid || lock->holdMask == 0 ||
-            tag->locktag_type != LOCKTAG_ADVISORY || tag->locktag_field4 != STREAM_LOCK_CLASS)
+        if (!ec_lock_tag_is(&lock->locktag, EC_LOCK_STREAM) || lock->pid != MyProcPid ||
+            lock->holdMask == 0)
             continue;
         held.count++;
-        held.highest = Max(held.highest, (uint64)tag->locktag_field2 << 32 | tag->locktag_field3);
+        held.highest = Max(held.highest, ec_lock_tag_key(&lock->locktag));
     }
     pfree(all->locks);
     pfree(all);
@@ -180,18 +174,6 @@ static void refresh_held(void)
 static bool is_in_order(uint64 stream)
 {
     return held.count == 0 || stream > held.highest;
-}
-
-static LOCKTAG lock_tag(uint64 key, uint16 class)
-{
-    return (LOCKTAG){
-        .locktag_field1 = MyDatabaseId,
-        .locktag_field2 = (uint32)(key >> 32),
-        .locktag_field3 = (uint32)key,
-        .locktag_field4 = class,
-        .locktag_type = LOCKTAG_ADVISORY,
-        .locktag_lockmethodid = USER_LOCKMETHOD,
-    };
 }
 
 static void raise_outside_set(const ec_stream *stream)
@@ -208,7 +190,7 @@ static void raise_outside_set(const ec_stream *stream)
 
 static void lock_stream(const ec_stream *stream, bool exclusive, bool set_is_closed)
 {
-    LOCKTAG tag = lock_tag(stream->lock_tag, STREAM_LOCK_CLASS);
+    LOCKTAG tag = ec_lock_tag(stream->lock_tag, EC_LOCK_STREAM);
     LOCKMODE mode = exclusive ? ExclusiveLock : ShareLock;
     bool in_order = is_in_order(stream->lock_tag);
 
@@ -230,7 +212,7 @@ static void lock_stream(const ec_stream *stream, bool exclusive, bool set_is_clo
 
 void ec_stream_lock_request(const ec_request *request, const ec_relations *relations)
 {
-    LOCKTAG closed_set = lock_tag(0, CLOSED_SET_CLASS);
+    LOCKTAG closed_set = ec_lock_tag(0, EC_LOCK_CLOSED_SET);
     LOCKTAG gate;
     bool set_is_closed;
     int count = 0;
@@ -272,7 +254,7 @@ void ec_stream_lock_request(const ec_request *request, const ec_relations *relat
 
 void ec_stream_lock_close_set(void)
 {
-    LOCKTAG closed_set = lock_tag(0, CLOSED_SET_CLASS);
+    LOCKTAG closed_set = ec_lock_tag(0, EC_LOCK_CLOSED_SET);
 
     (void)LockAcquire(&closed_set, ShareLock, false, false); /* nobody takes a stronger mode */
 }
