@@ -27,6 +27,7 @@
     X(relation_mismatch,        "VE013") /* a table of ours is missing or was altered */           \
     X(store_exists,             "VE014")                                                           \
     X(invalid_store_name,       "VE015")                                                           \
+    X(invalid_filter,           "VE016")                                                           \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

@@ -1,4 +1,4 @@
-/* event_scan.c: events in the order of one of the three unique indexes. */
+/* event_scan.c: events in the order of an index. */
 #include "postgres.h"
 
 #include "access/genam.h"
@@ -34,6 +34,12 @@ void ec_event_scan_log(ec_event_scan *scan, const ec_relations *relations, Snaps
 void ec_event_scan_ids(ec_event_scan *scan, const ec_relations *relations, Snapshot snapshot)
 {
     begin(scan, relations, relations->by_event_id, snapshot, 2);
+}
+
+void ec_event_scan_index(ec_event_scan *scan, const ec_relations *relations, Relation index,
+                         Snapshot snapshot)
+{
+    begin(scan, relations, index, snapshot, 3);
 }
 
 /* Let the last key, a bigint, stand for "behind `after`" in the direction of the scan. */

@@ -1,5 +1,5 @@
 /*
- * event_scan.h: events in the order of one of the three unique indexes.
+ * event_scan.h: events in the order of an index.
  *
  * One scan serves any number of streams (or logs, or ids) in turn. Its slot holds the current
  * event, with the columns of relations.h.
@@ -28,6 +28,10 @@ extern void ec_event_scan_log(ec_event_scan *scan, const ec_relations *relations
                               Snapshot snapshot);
 extern void ec_event_scan_ids(ec_event_scan *scan, const ec_relations *relations,
                               Snapshot snapshot);
+
+/* By an optional index (store, some text, global_position); sought like a stream. */
+extern void ec_event_scan_index(ec_event_scan *scan, const ec_relations *relations, Relation index,
+                                Snapshot snapshot);
 
 /* Go to the events of a stream behind version `after` (exclusive), in a direction. */
 extern void ec_event_scan_seek_stream(ec_event_scan *scan, Datum stream_id, int64 after,

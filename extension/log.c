@@ -1,32 +1,13 @@
-/*
- * log.c: read the global log.
- *
- * read_all gives what stands behind a position and is settled (horizon.c). Most of the time a
- * reader follows closely and finds positions that continue without a gap: then nothing can be
- * missing, and the tickets need not be looked at. At the first gap it finds out how far the log is
- * settled, takes a newer snapshot, and goes on from where it stands.
- *
- * Events below the position that a reader stands on are never looked at again, so a reader must
- * never be given a position that is not settled, and never stand behind the last row that it was
- * given: after a crash, positions that were drawn and never committed are drawn again.
- */
+/* log.c: the SQL functions that read the global log; see log_reader.c. */
 #include "postgres.h"
 
 #include "access/xlog.h"
 #include "errors.h"
-#include "event_scan.h"
 #include "horizon.h"
+#include "log_reader.h"
 #include "read.h"
-#include "relations.h"
 #include "request_sql.h"
 #include "rows.h"
-#include "utils/snapmgr.h"
-
-typedef struct log_reader {
-    ReturnSetInfo *rows;
-    int64 position; /* of the last row given */
-    int64 remaining;
-} log_reader;
 
 static void refuse_in_recovery(void)
 {
@@ -37,66 +18,87 @@ static void refuse_in_recovery(void)
                         errhint("Read the log on the primary. Streams can be read here.")));
 }
 
-/*
- * Give rows behind the reader's position up to `until`, or, if that is negative, as long as their
- * positions follow on without a gap. Returns whether it stopped at a gap.
- */
-static bool scan_log(log_reader *reader, const ec_relations *relations, int64 until)
+static void add_row(ec_event_scan *scan, void *rows)
 {
-    ec_event_scan scan;
-    bool gap = false;
+    Datum values[EC_ROW_COLUMNS];
+    bool nulls[EC_ROW_COLUMNS];
 
-    PushActiveSnapshot(GetLatestSnapshot());
-    ec_event_scan_log(&scan, relations, GetActiveSnapshot());
-    ec_event_scan_seek_position(&scan, reader->position, ForwardScanDirection);
-    while (reader->remaining > 0 && ec_event_scan_next(&scan)) {
-        int64 position = DatumGetInt64(ec_event_scan_value(&scan, EC_GLOBAL_POSITION, NULL));
-        Datum values[EC_ROW_COLUMNS];
-        bool nulls[EC_ROW_COLUMNS];
-
-        if (until < 0 ? position != reader->position + 1 : position > until) {
-            gap = true;
-            break;
-        }
-        ec_read_row(&scan, values, nulls);
-        ec_rows_add(reader->rows, values, nulls);
-        reader->position = position;
-        reader->remaining--;
-    }
-    ec_event_scan_end(&scan);
-    PopActiveSnapshot();
-    return gap;
+    ec_read_row(scan, values, nulls);
+    ec_rows_add(rows, values, nulls);
 }
 
-/* (after bigint, max_count bigint, store text) */
+static text *text_argument(FunctionCallInfo fcinfo, int argument)
+{
+    return PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument);
+}
+
+typedef struct arguments {
+    int after, max_count, types, backward, member, store; /* group_size stands behind member */
+} arguments;
+
+/* Return what passes the filter, whose other conditions are set. */
+static Datum read_log(FunctionCallInfo fcinfo, const arguments *at, ec_log_filter *filter)
+{
+    ec_relations relations;
+    ec_log_reader reader = {
+        .relations = &relations,
+        .filter = filter,
+        .max_count = ec_read_max_count(fcinfo, at->max_count),
+        .max_scanned = PG_INT64_MAX,
+        .backward = !PG_ARGISNULL(at->backward) && PG_GETARG_BOOL(at->backward),
+        .receive = add_row,
+        .context = ec_read_begin_rows(fcinfo),
+    };
+
+    refuse_in_recovery();
+    reader.position = !PG_ARGISNULL(at->after) ? PG_GETARG_INT64(at->after)
+                      : reader.backward        ? PG_INT64_MAX
+                                               : 0;
+    ec_log_filter_set_types(filter,
+                            PG_ARGISNULL(at->types) ? NULL : PG_GETARG_ARRAYTYPE_P(at->types));
+    ec_log_filter_set_group(filter, PG_ARGISNULL(at->member) ? -1 : PG_GETARG_INT32(at->member),
+                            PG_ARGISNULL(at->member + 1) ? -1 : PG_GETARG_INT32(at->member + 1));
+    ec_log_filter_prepare(filter);
+    relations = ec_relations_open(ec_store_argument(fcinfo, at->store), AccessShareLock);
+    (void)ec_log_read(&reader);
+    ec_relations_close(&relations);
+    return (Datum)0;
+}
+
+/*
+ * (after bigint, max_count bigint, types text[], category text, prefix text, pattern text,
+ *  correlation_id text, backward boolean, member int, group_size int, store text)
+ */
 PG_FUNCTION_INFO_V1(eventcore_read_all);
 Datum eventcore_read_all(PG_FUNCTION_ARGS)
 {
-    log_reader reader;
-    ec_relations relations;
-    int64 last_drawn;
+    static const arguments at = {0, 1, 2, 7, 8, 10};
+    ec_log_filter filter = {
+        .category = text_argument(fcinfo, 3),
+        .prefix = text_argument(fcinfo, 4),
+        .pattern = text_argument(fcinfo, 5),
+        .correlation_id = text_argument(fcinfo, 6),
+    };
 
-    refuse_in_recovery();
-    reader.rows = ec_read_begin_rows(fcinfo);
-    reader.position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
-    reader.remaining = ec_read_max_count(fcinfo, 1);
-    relations = ec_relations_open(ec_store_argument(fcinfo, 2), AccessShareLock);
-    last_drawn = ec_horizon_last_drawn(&relations);
-    if (reader.position > last_drawn || reader.position < 0)
-        ereport(
-            ERROR,
-            (ec_error_code(EC_ERROR_position_beyond_log),
-             errmsg("there is no position " INT64_FORMAT " in the log", reader.position),
-             ec_error_detail(EC_ERROR_position_beyond_log, "ii", "after", reader.position,
-                             "last_drawn", last_drawn),
-             errhint("The log is shorter than the reader remembers: the database was restored, or "
-                     "lost its tail. Reset the reader to a position that exists; 0 is the "
-                     "beginning.")));
+    return read_log(fcinfo, &at, &filter);
+}
 
-    if (scan_log(&reader, &relations, -1))
-        scan_log(&reader, &relations, ec_horizon_safe_position(&relations));
-    ec_relations_close(&relations);
-    return (Datum)0;
+/*
+ * (category text, after bigint, max_count bigint, types text[], backward boolean, member int,
+ *  group_size int, store text)
+ */
+PG_FUNCTION_INFO_V1(eventcore_read_category);
+Datum eventcore_read_category(PG_FUNCTION_ARGS)
+{
+    static const arguments at = {1, 2, 3, 4, 5, 7};
+    ec_log_filter filter = {.category = text_argument(fcinfo, 0)};
+
+    if (filter.category == NULL)
+        ereport(ERROR, (ec_error_code(EC_ERROR_invalid_filter), errmsg("category must not be null"),
+                        ec_error_detail(EC_ERROR_invalid_filter, "s", "problem",
+                                        "category must not be null"),
+                        errhint("Use eventcore.read_all() to read every category.")));
+    return read_log(fcinfo, &at, &filter);
 }
 
 /* (store text) */
