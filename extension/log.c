@@ -56,8 +56,10 @@ static Datum read_log(FunctionCallInfo fcinfo, const arguments *at, ec_log_filte
                                                : 0;
     ec_log_filter_set_types(filter,
                             PG_ARGISNULL(at->types) ? NULL : PG_GETARG_ARRAYTYPE_P(at->types));
-    ec_log_filter_set_group(filter, PG_ARGISNULL(at->member) ? -1 : PG_GETARG_INT32(at->member),
-                            PG_ARGISNULL(at->member + 1) ? -1 : PG_GETARG_INT32(at->member + 1));
+    if (!PG_ARGISNULL(at->member) || !PG_ARGISNULL(at->member + 1))
+        ec_log_filter_set_group(filter, PG_ARGISNULL(at->member) ? -1 : PG_GETARG_INT32(at->member),
+                                PG_ARGISNULL(at->member + 1) ? -1
+                                                             : PG_GETARG_INT32(at->member + 1));
     ec_log_filter_prepare(filter);
     relations = ec_relations_open(ec_store_argument(fcinfo, at->store), AccessShareLock);
     (void)ec_log_read(&reader);

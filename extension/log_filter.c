@@ -123,8 +123,6 @@ void ec_log_filter_set_types(ec_log_filter *filter, ArrayType *types)
 
 void ec_log_filter_set_group(ec_log_filter *filter, int member, int group_size)
 {
-    if (group_size == -1 && member == -1)
-        return;
     if (group_size < 1 || group_size > EC_LOG_SLOTS)
         raise_invalid(psprintf("group_size must be between 1 and %d", EC_LOG_SLOTS),
                       "Leave out both member and group_size to read for all members.");

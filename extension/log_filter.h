@@ -29,7 +29,7 @@ typedef struct ec_log_filter {
 /* Set the types from a text[], or NULL. Raises invalid_filter, as do the next two. */
 extern void ec_log_filter_set_types(ec_log_filter *filter, ArrayType *types);
 
-/* Restrict to a member of a consumer group; -1 and -1: to none. */
+/* Restrict to a member of a consumer group. */
 extern void ec_log_filter_set_group(ec_log_filter *filter, int member, int group_size);
 
 /* Check the filter, and make it ready for use. */

@@ -47,7 +47,7 @@ SELECT pg_temp.read(pattern => 'größe-?') AS letter,
        pg_temp.read(pattern => 'account') AS whole,
        pg_temp.read(pattern => 'ACCOUNT*') AS none,
        pg_temp.read(pattern => '') AS nothing;
-SELECT 'a]b-c^d.e$f' ~ '' AND pg_temp.read(pattern => 'x[]a]') IS NULL AS bracket_first,
+SELECT pg_temp.read(pattern => 'accoun[]t]') AS bracket_first,
        pg_temp.read(pattern => 'account-[-1]') AS dash_first,
        pg_temp.read(pattern => 'account-[1-]') AS dash_last,
        pg_temp.read(pattern => 'a[^%]b*') AS caret_is_data,
@@ -84,17 +84,11 @@ SELECT eventcore.read_all(types => '{NULL}');
 SELECT eventcore.read_all(types => '{{a},{b}}');
 SELECT eventcore.read_all(category => 'a-b');
 SELECT eventcore.read_all(member => 3, group_size => 3);
-SELECT eventcore.read_all(member => -1, group_size => -1);
+SELECT eventcore.read_all(member => -1, group_size => 3);
 SELECT eventcore.read_all(member => 0);
 SELECT eventcore.read_all(group_size => 2);
 SELECT eventcore.read_all(member => 0, group_size => 1025);
 SELECT eventcore.read_category(NULL);
 SELECT eventcore.read_all(backward => true, after => 100000000);
 
--- At every isolation level a filtered reader sees what has been committed since.
-BEGIN ISOLATION LEVEL REPEATABLE READ;
-SELECT pg_temp.read(types => '{Late}');
-\! psql -Xqc "SELECT FROM eventcore.append('late-1', 0, 'Late', '{}')"
-SELECT count(*) FROM eventcore.read_all(types => '{Late}');
-SELECT count(*) FROM eventcore.read_all(types => '{Late}', backward => true);
-COMMIT;
+DROP EXTENSION eventcore;
