@@ -132,12 +132,16 @@ static void close_sources(sources *s)
  */
 static bool scan(ec_log_reader *reader, sources *s, int64 until, int64 *given)
 {
-    source *source;
+    source *source = NULL;
     bool gap = false;
 
     open_sources(s, reader->relations, reader->position);
-    while (*given < reader->max_count && reader->max_scanned > 0 &&
-           (source = next_source(s)) != NULL) {
+    while (*given < reader->max_count && reader->max_scanned > 0) {
+        if (source != NULL)
+            step(source);
+        source = next_source(s);
+        if (source == NULL)
+            break;
         if (until < 0 ? source->position != reader->position + 1
                       : !reader->backward && source->position > until) {
             gap = true;
@@ -149,7 +153,6 @@ static bool scan(ec_log_reader *reader, sources *s, int64 until, int64 *given)
             reader->receive(&source->scan, reader->context);
             (*given)++;
         }
-        step(source);
     }
     close_sources(s);
     return gap;

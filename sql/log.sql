@@ -47,6 +47,13 @@ COMMENT ON FUNCTION eventcore.read_category(
     text, bigint, bigint, text[], boolean, integer, integer, text) IS
 'As eventcore.read_all(): the events of the streams of one category, such as "account" for account-1 and account-2.';
 
+CREATE FUNCTION eventcore.add_index(kind text, concurrently boolean DEFAULT true) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_add_index';
+COMMENT ON FUNCTION eventcore.add_index(text, boolean) IS
+'Make an index that readers with a filter use from then on, at the cost of one more index entry an event. A filter without one reads on row by row.
+kind: category, type or correlation: the filter category, types (at most 8) or correlation_id. concurrently: a background worker builds it while appends go on, once this transaction has ended; false: at once, while appends wait. The index is that of all stores. pg_dump does not carry it.
+Returns "building", "created", or "exists" if there is one that is ready. A build that failed says so in the server''s log; call it again then.';
+
 CREATE FUNCTION eventcore.last_position(store text DEFAULT 'default') RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_last_position';
 COMMENT ON FUNCTION eventcore.last_position(text) IS

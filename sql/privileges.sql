@@ -4,3 +4,6 @@
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA eventcore FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA eventcore FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA eventcore FROM PUBLIC;
+
+-- An index on what they compute is maintained by whoever appends.
+GRANT EXECUTE ON FUNCTION eventcore.category(text), eventcore.correlation_id(jsonb) TO PUBLIC;

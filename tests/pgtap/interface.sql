@@ -1,6 +1,6 @@
 -- What the extension consists of: names, shapes, properties and comments.
 BEGIN;
-SELECT plan(37);
+SELECT plan(39);
 
 SELECT has_extension('eventcore');
 SELECT is(extnamespace::regnamespace::text, 'eventcore', 'in its own schema')
@@ -69,7 +69,12 @@ SELECT function_returns('eventcore', 'read_stream',
 SELECT function_returns('eventcore', 'read_streams',
     ARRAY['text[]', 'bigint[]', 'text'], 'setof eventcore.stream_event');
 SELECT function_returns('eventcore', 'read_all',
-    ARRAY['bigint', 'bigint', 'text'], 'setof eventcore.recorded_event');
+    ARRAY['bigint', 'bigint', 'text[]', 'text', 'text', 'text', 'text', 'boolean', 'integer', 'integer', 'text'],
+    'setof eventcore.recorded_event');
+SELECT function_returns('eventcore', 'read_category',
+    ARRAY['text', 'bigint', 'bigint', 'text[]', 'boolean', 'integer', 'integer', 'text'],
+    'setof eventcore.recorded_event');
+SELECT function_returns('eventcore', 'add_index', ARRAY['text', 'boolean'], 'text');
 SELECT function_returns('eventcore', 'stream_version', ARRAY['text', 'text'], 'bigint');
 SELECT function_returns('eventcore', 'stream_versions', ARRAY['text[]', 'text'], 'setof record');
 SELECT function_returns('eventcore', 'last_position', ARRAY['text'], 'bigint');
@@ -78,6 +83,7 @@ SELECT function_returns('eventcore', 'safe_position', ARRAY['text'], 'bigint');
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = prolang
       WHERE pronamespace = 'eventcore'::regnamespace AND lanname = 'c' AND prorettype <> 'trigger'::regtype
+        AND proname NOT IN ('category', 'correlation_id')
         AND (provolatile <> 'v' OR proparallel <> 'u')$$,
     'what looks at the store is volatile and parallel unsafe');
 SELECT is_empty(
