@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am_d.h"
+#include "catalog/pg_collation_d.h"
 #include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
@@ -124,8 +125,9 @@ static bool index_covers(Relation index, Relation events, int count, const AttrN
     for (int i = 0; i < count; i++) {
         Form_pg_attribute column = TupleDescAttr(RelationGetDescr(events), columns[i] - 1);
 
-        if (index->rd_indoption[i] != 0 || index->rd_indcollation[i] != column->attcollation ||
-            (column->atttypid == TEXTOID && index->rd_opfamily[i] != TEXT_BTREE_FAM_OID) ||
+        if (index->rd_indoption[i] != 0 ||
+            (column->atttypid == TEXTOID && (index->rd_indcollation[i] != C_COLLATION_OID ||
+                                             index->rd_opfamily[i] != TEXT_BTREE_FAM_OID)) ||
             (column->atttypid == INT8OID && index->rd_opfamily[i] != INTEGER_BTREE_FAM_OID))
             return false;
     }

@@ -51,7 +51,6 @@
 #include "access/tableam.h"
 #include "access/tupmacs.h"
 #include "access/xact.h"
-#include "catalog/pg_collation_d.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -59,19 +58,15 @@
 #include "version_probe.h"
 
 /*
- * Whether names stand in the order of their bytes, and pivots are as described above: they are
- * since version 4 of the B-tree, and pg_upgrade keeps older ones. That it is a B-tree, ascending,
- * of just these columns with their own operators, is why it was taken for the index on versions.
+ * Whether pivots are as described above: they are since version 4 of the B-tree, but pg_upgrade
+ * keeps older ones. All else is as it must be, or it were not the index on versions (relations.c).
  */
-static bool is_plain(Relation index)
+static bool cuts_pivots(Relation index)
 {
-    bool pivots_are_cut, ignored;
+    bool cuts, ignored;
 
-    if (index->rd_indcollation[0] != C_COLLATION_OID ||
-        index->rd_indcollation[1] != C_COLLATION_OID)
-        return false;
-    _bt_metaversion(index, &pivots_are_cut, &ignored);
-    return pivots_are_cut;
+    _bt_metaversion(index, &cuts, &ignored);
+    return cuts;
 }
 
 static ec_name name_of(const text *name)
@@ -86,7 +81,7 @@ void ec_version_probe_begin(ec_version_probe *probe, const ec_relations *relatio
         .relations = relations,
         .snapshot = snapshot,
         .store = name_of(relations->store),
-        .scan_always = IsolationIsSerializable() || !is_plain(relations->by_version),
+        .scan_always = IsolationIsSerializable() || !cuts_pivots(relations->by_version),
     };
 }
 
