@@ -204,9 +204,7 @@ static bool find_version(ec_version_probe *probe, int64 *version)
         IndexTuple entry = entry_at(page, last);
 
         exists = compare(probe, entry) == 0;
-        /* A dead entry's row cannot be seen, and a list of rows is not worth going through. */
-        found =
-            !exists || (!ItemIdIsDead(PageGetItemId(page, last)) && !BTreeTupleIsPosting(entry));
+        found = !exists || !BTreeTupleIsPosting(entry); /* several rows, none of them certain */
         if (exists && found) {
             bool is_null;
 
