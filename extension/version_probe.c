@@ -3,11 +3,11 @@
  *
  * An append must know the last version of each of its streams: in the index on (store, stream_id,
  * version) that is the last entry not above (store, stream, infinity). An index scan finds it too
- * (event_scan.c), but compares names through the function manager, two thirds of whose work is
- * ceremony, and sets up much that a single entry does not need; for a small append that was a sixth
- * of the whole. Names in collation "C" are compared by memcmp. So this file walks down the B-tree
- * itself, with the server's functions to get and lock its pages. Whatever it is not sure of it
- * leaves to the index scan, which is always right.
+ * (event_scan.c), but compares names through the function manager, and sets up much that a single
+ * entry does not need: that was a sixth of a small append. Names in collation "C" are in the order
+ * of their bytes. So this file compares them with memcmp and walks down the B-tree itself, by the
+ * server's functions that find and lock its pages. Whatever it is not sure of it leaves to the
+ * index scan, which is always right.
  *
  * What there is to know of the B-tree (Lehman and Yao's; see the README of nbtree). A page holds
  * entries in ascending order. All but the rightmost of a level have a *high key*: everything on the
@@ -187,38 +187,39 @@ static bool is_visible(ec_version_probe *probe, ItemPointer row)
 static bool find_version(ec_version_probe *probe, int64 *version)
 {
     Relation index = probe->relations->by_version;
-    Buffer buffer = lock_leaf(probe);
-    bool found, exists = false;
+    Buffer leaf = lock_leaf(probe);
+    bool is_sure, exists = false;
     ItemPointerData row;
-    Page page;
     OffsetNumber first, last;
+    Page page;
 
-    if (!BufferIsValid(buffer))
+    if (!BufferIsValid(leaf))
         return false;
-    page = BufferGetPage(buffer);
+    page = BufferGetPage(leaf);
     first = P_FIRSTDATAKEY(BTPageGetOpaque(page));
     last = first_above(probe, page, first) - 1;
+    *version = 0;
     if (last < first)
-        found = P_LEFTMOST(BTPageGetOpaque(page));
+        is_sure = P_LEFTMOST(BTPageGetOpaque(page));
     else {
         IndexTuple entry = entry_at(page, last);
 
         exists = compare(probe, entry) == 0;
-        found = !exists || !BTreeTupleIsPosting(entry); /* several rows, none of them certain */
-        if (exists && found) {
+        is_sure = !exists || !BTreeTupleIsPosting(entry); /* a list of rows: which one? */
+        if (exists && is_sure) {
             bool is_null;
 
             row = entry->t_tid;
             *version = DatumGetInt64(index_getattr(entry, 3, RelationGetDescr(index), &is_null));
         }
     }
-    _bt_relbuf(index, buffer);
-    if (!found || probe->met_oddity || (exists && !is_visible(probe, &row)))
-        return false;
-    if (!exists)
-        *version = 0;
-    pgstat_count_index_scan(index);
-    return true;
+    is_sure = is_sure && !probe->met_oddity;
+    _bt_relbuf(index, leaf);
+    if (exists && is_sure)
+        is_sure = is_visible(probe, &row);
+    if (is_sure)
+        pgstat_count_index_scan(index);
+    return is_sure;
 }
 
 int64 ec_version_probe_stream(ec_version_probe *probe, Datum stream_id)
