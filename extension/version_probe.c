@@ -59,7 +59,7 @@
 
 /*
  * Whether pivots are as described above: they are since version 4 of the B-tree, but pg_upgrade
- * keeps older ones. All else is as it must be, or it were not the index on versions (relations.c).
+ * keeps older ones. All else about the index was checked when it was found (relations.c).
  */
 static bool cuts_pivots(Relation index)
 {

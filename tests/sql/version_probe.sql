@@ -55,9 +55,9 @@ BEGIN
                OR probe.actual_version IS DISTINCT FROM scan.version);
         COMMIT; -- gives the locks back
     END LOOP;
-    RAISE NOTICE '%: %, % wrong %', what,
-        CASE WHEN asked > 10000 THEN 'many asked' ELSE asked || ' asked' END, cardinality(wrong),
-        array_to_string(wrong[1:5], '; ');
+    RAISE NOTICE '%: %, wrong: %', what,
+        CASE WHEN asked > 10000 THEN 'many asked' ELSE asked || ' asked' END,
+        array_to_string(cardinality(wrong)::text || wrong[1:5], '; ');
 END $$;
 
 SELECT pg_relation_size('eventcore.events_version'); -- empty: there is only the meta page
