@@ -25,6 +25,12 @@
     index_beginscan(table, index, snapshot, keys, 0)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define ec_bt_getroot(index, table) _bt_getroot(index, table, BT_READ)
+#else
+#define ec_bt_getroot(index, table) _bt_getroot(index, BT_READ)
+#endif
+
 /* Insert the index entries of a new tuple; raise 23505 on a duplicate key. */
 #if PG_VERSION_NUM >= 160000
 #define ec_insert_index_entries(result_relation, slot, estate)                                     \

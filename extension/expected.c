@@ -1,8 +1,8 @@
 /* expected.c: is every stream where the caller believes it to be? */
 #include "postgres.h"
 
-#include "event_scan.h"
 #include "expected.h"
+#include "version_probe.h"
 
 static int compare_streams(const void *left, const void *right)
 {
@@ -15,16 +15,16 @@ void ec_expected_load_versions(ec_request *request, const ec_relations *relation
     ec_stream **streams =
         palloc_extended(Max(request->stream_count, 1) * sizeof(ec_stream *), MCXT_ALLOC_HUGE);
     int count = 0;
-    ec_event_scan scan;
+    ec_version_probe probe;
 
     for (int i = 0; i < request->stream_count; i++)
         if (request->streams[i].used)
             streams[count++] = &request->streams[i];
     qsort(streams, count, sizeof(ec_stream *), compare_streams); /* neighbours share pages */
-    ec_event_scan_streams(&scan, relations, snapshot);
+    ec_version_probe_begin(&probe, relations, snapshot);
     for (int i = 0; i < count; i++)
-        streams[i]->version = ec_event_scan_stream_version(&scan, streams[i]->id_datum);
-    ec_event_scan_end(&scan);
+        streams[i]->version = ec_version_probe_stream(&probe, streams[i]->id_datum);
+    ec_version_probe_end(&probe);
     pfree(streams);
 }
 

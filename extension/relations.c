@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am_d.h"
+#include "catalog/pg_collation_d.h"
 #include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
@@ -39,9 +40,8 @@ static void raise_mismatch(const char *relation, const char *problem)
                             "CREATE EXTENSION made them.")));
 }
 
-static Oid find_relation(const char *name)
+static Oid find_relation(const char *name, Oid schema)
 {
-    Oid schema = get_namespace_oid("eventcore", true);
     Oid relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
     if (!OidIsValid(relation))
@@ -52,7 +52,8 @@ static Oid find_relation(const char *name)
 Relation ec_relations_open_stores(LOCKMODE lockmode)
 {
     static const Oid column_types[] = {TEXTOID, TIMESTAMPTZOID};
-    Relation stores = table_open(find_relation("stores"), lockmode);
+    Oid schema = get_namespace_oid("eventcore", true);
+    Relation stores = table_open(find_relation("stores", schema), lockmode);
 
     if (!ec_rows_match(RelationGetDescr(stores), column_types, lengthof(column_types)))
         raise_mismatch("stores", "was altered");
@@ -124,8 +125,9 @@ static bool index_covers(Relation index, Relation events, int count, const AttrN
     for (int i = 0; i < count; i++) {
         Form_pg_attribute column = TupleDescAttr(RelationGetDescr(events), columns[i] - 1);
 
-        if (index->rd_indoption[i] != 0 || index->rd_indcollation[i] != column->attcollation ||
-            (column->atttypid == TEXTOID && index->rd_opfamily[i] != TEXT_BTREE_FAM_OID) ||
+        if (index->rd_indoption[i] != 0 ||
+            (column->atttypid == TEXTOID && (index->rd_indcollation[i] != C_COLLATION_OID ||
+                                             index->rd_opfamily[i] != TEXT_BTREE_FAM_OID)) ||
             (column->atttypid == INT8OID && index->rd_opfamily[i] != INTEGER_BTREE_FAM_OID))
             return false;
     }
@@ -145,6 +147,7 @@ ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
     static const AttrNumber version_columns[] = {EC_STORE, EC_STREAM_ID, EC_VERSION};
     static const AttrNumber event_id_columns[] = {EC_STORE, EC_EVENT_ID};
     ec_relations relations = {.store = store};
+    Oid schema = get_namespace_oid("eventcore", true);
     List *index_oids;
     ListCell *cell;
 
@@ -153,12 +156,12 @@ ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
      * a stream and waits for DDL would deadlock with another that the DDL waits for.
      */
     check_store(store);
-    relations.events = table_open(find_relation("events"), lockmode);
+    relations.events = table_open(find_relation("events", schema), lockmode);
     check_event_columns(relations.events);
-    relations.sequence = relation_open(find_relation("global_position"), lockmode);
+    relations.sequence = relation_open(find_relation("global_position", schema), lockmode);
     if (relations.sequence->rd_rel->relkind != RELKIND_SEQUENCE)
         raise_mismatch("global_position", "is not a sequence");
-    relations.gate = find_relation("append_gate");
+    relations.gate = find_relation("append_gate", schema);
 
     index_oids = RelationGetIndexList(relations.events);
     relations.indexes = palloc(list_length(index_oids) * sizeof(Relation));
