@@ -177,13 +177,14 @@ static void execute(const char *statement, text *store, int64 position)
 static void publish(const ec_relations *relations)
 {
     int64 safe = ec_horizon_safe_position(relations);
+    int64 last = ec_last_position(relations);
 
     execute("INSERT INTO eventcore.published_horizon AS published "
             "VALUES ($1, $2, pg_catalog.clock_timestamp()) "
             "ON CONFLICT (store) DO UPDATE "
             "SET position = excluded.position, published_at = excluded.published_at "
             "WHERE published.position OPERATOR(pg_catalog.<) excluded.position",
-            relations->store, Min(safe, ec_last_position(relations)));
+            relations->store, Min(safe, last));
 }
 
 static ec_relations open_writable(FunctionCallInfo fcinfo, const char *what)
