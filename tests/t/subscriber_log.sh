@@ -44,7 +44,8 @@ sql "SELECT eventcore.publish_horizon()" >/dev/null
 catch_up
 is "$(list) $(subscriber 'SELECT count(*), eventcore.safe_position() FROM eventcore.events')" 'A B 3|2' 'which an open append holds back'
 is "$(list 4)" '' 'a reader that stands beyond it is given nothing'
-sql "COMMIT PREPARED 'subscriber'; SELECT eventcore.publish_horizon()" >/dev/null
+sql "COMMIT PREPARED 'subscriber'"
+sql 'SELECT eventcore.publish_horizon()' >/dev/null
 catch_up
 is "$(list 2)" 'Prepared C' 'later it is given all, in order'
 
