@@ -52,6 +52,7 @@
 #include "executor/spi.h"
 #include "horizon.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "published_horizon.h"
 #include "request_sql.h"
 #include "tcop/utility.h"
@@ -294,5 +295,6 @@ long ec_published_horizon_work(void)
     }
     PopActiveSnapshot();
     CommitTransactionCommand();
+    (void)pgstat_report_stat(false); /* so that autovacuum knows of the updates */
     return delay;
 }
