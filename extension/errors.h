@@ -28,6 +28,8 @@
     X(store_exists,             "VE014")                                                           \
     X(invalid_store_name,       "VE015")                                                           \
     X(invalid_filter,           "VE016")                                                           \
+    X(horizon_not_published,    "VE020") /* a standby does not know how far the log is settled */  \
+    X(log_is_replica,           "VE021") /* publishing the horizon of a log written elsewhere */   \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

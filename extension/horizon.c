@@ -30,6 +30,8 @@
  *
  * A ticket also carries fourteen bits of a hash of the store, so that (but for chance) the open
  * appends of one tenant do not hold back the readers of another.
+ *
+ * All this is known only where the log is written. For others see published_horizon.c.
  */
 #include "postgres.h"
 
@@ -43,6 +45,7 @@
 #include "horizon.h"
 #include "lock_tag.h"
 #include "miscadmin.h"
+#include "published_horizon.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -175,4 +178,17 @@ int64 ec_horizon_safe_position(const ec_relations *relations)
     pfree(held->locks);
     pfree(held);
     return safe;
+}
+
+int64 ec_horizon_push_snapshot(const ec_relations *relations)
+{
+    int64 settled;
+
+    if (ec_published_horizon_is_needed(relations)) {
+        PushActiveSnapshot(GetLatestSnapshot());
+        return ec_published_horizon(relations, GetActiveSnapshot());
+    }
+    settled = ec_horizon_safe_position(relations);
+    PushActiveSnapshot(GetLatestSnapshot());
+    return settled;
 }

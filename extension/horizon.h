@@ -23,4 +23,10 @@ extern int64 ec_horizon_last_drawn(const ec_relations *relations);
  */
 extern int64 ec_horizon_safe_position(const ec_relations *relations);
 
+/*
+ * Push a new snapshot, and return the position up to which everything that it sees is settled; also
+ * where the log is written elsewhere (published_horizon.c).
+ */
+extern int64 ec_horizon_push_snapshot(const ec_relations *relations);
+
 #endif

@@ -1,22 +1,13 @@
 /* log.c: the SQL functions that read the global log; see log_reader.c. */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "errors.h"
 #include "horizon.h"
 #include "log_reader.h"
 #include "read.h"
 #include "request_sql.h"
 #include "rows.h"
-
-static void refuse_in_recovery(void)
-{
-    if (RecoveryInProgress())
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("the log cannot be read during recovery"),
-                        errdetail("Which appends are still open is known on the primary only."),
-                        errhint("Read the log on the primary. Streams can be read here.")));
-}
+#include "utils/snapmgr.h"
 
 static void add_row(ec_event_scan *scan, void *rows)
 {
@@ -50,7 +41,6 @@ static Datum read_log(FunctionCallInfo fcinfo, const arguments *at, ec_log_filte
         .context = ec_read_begin_rows(fcinfo),
     };
 
-    refuse_in_recovery();
     reader.position = !PG_ARGISNULL(at->after) ? PG_GETARG_INT64(at->after)
                       : reader.backward        ? PG_INT64_MAX
                                                : 0;
@@ -107,12 +97,10 @@ Datum eventcore_read_category(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(eventcore_safe_position);
 Datum eventcore_safe_position(PG_FUNCTION_ARGS)
 {
-    ec_relations relations;
-    int64 position;
+    ec_relations relations = ec_relations_open(ec_store_argument(fcinfo, 0), AccessShareLock);
+    int64 position = ec_horizon_push_snapshot(&relations);
 
-    refuse_in_recovery();
-    relations = ec_relations_open(ec_store_argument(fcinfo, 0), AccessShareLock);
-    position = ec_horizon_safe_position(&relations);
+    PopActiveSnapshot();
     ec_relations_close(&relations);
     PG_RETURN_INT64(position);
 }

@@ -10,6 +10,11 @@
  * never be given a position that is not settled, and never stand behind the last row that it looked
  * at: after a crash, positions that were drawn and never committed are drawn again.
  *
+ * Where the log is written elsewhere, on a standby, the horizon that is published is the bound, and
+ * the only one: to go on without a gap would be right as well, but "up to here" would then depend
+ * on who else appends. A reader may come from another server and stand beyond this horizon: it
+ * waits.
+ *
  * A filter is applied row by row, unless it asks for a category, types or a correlation id and has
  * an optional index for them (optional_index.c): then only such rows are looked at, and the
  * tickets always, for an index of some rows has gaps everywhere. Several types are several scans,
@@ -17,11 +22,11 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "errors.h"
 #include "horizon.h"
 #include "log_reader.h"
 #include "optional_index.h"
+#include "published_horizon.h"
 #include "utils/snapmgr.h"
 
 /* Beyond this, reading on and filtering is as good as merging. */
@@ -42,11 +47,12 @@ typedef struct sources {
     source source[MOST_SCANS];
 } sources;
 
-static void check_position(const ec_relations *relations, int64 position)
+/* How far positions were drawn is known only where the log is written. */
+static void check_position(const ec_relations *relations, int64 position, bool is_elsewhere)
 {
     int64 last_drawn = ec_horizon_last_drawn(relations);
 
-    if (position > last_drawn || position < 0)
+    if ((position > last_drawn && !is_elsewhere) || position < 0)
         ereport(
             ERROR,
             (ec_error_code(EC_ERROR_position_beyond_log),
@@ -160,23 +166,23 @@ static bool scan(ec_log_reader *reader, sources *s, int64 until, int64 *given)
 
 int64 ec_log_read(ec_log_reader *reader)
 {
+    bool is_elsewhere = ec_published_horizon_is_needed(reader->relations);
     sources s = choose_sources(reader);
     int64 given = 0;
     bool gap = true;
     int64 until;
 
     if (!reader->backward || reader->position != PG_INT64_MAX)
-        check_position(reader->relations, reader->position);
-    if (s.index == NULL && !reader->backward) {
+        check_position(reader->relations, reader->position, is_elsewhere);
+    if (s.index == NULL && !reader->backward && !is_elsewhere) {
         PushActiveSnapshot(GetLatestSnapshot());
         gap = scan(reader, &s, -1, &given);
         PopActiveSnapshot();
     }
     if (gap) {
-        until = ec_horizon_safe_position(reader->relations);
+        until = ec_horizon_push_snapshot(reader->relations);
         if (reader->backward)
             reader->position = Min(reader->position, until + 1);
-        PushActiveSnapshot(GetLatestSnapshot());
         (void)scan(reader, &s, until, &given);
         PopActiveSnapshot();
     }

@@ -28,7 +28,9 @@ typedef struct ec_log_reader {
  * goes on from `position` misses nothing and gets nothing twice. Takes its own snapshots; the
  * caller needs none, and its isolation level does not matter.
  *
- * A position that was never drawn raises position_beyond_log.
+ * A position that was never drawn raises position_beyond_log, except where the log is written
+ * elsewhere (on a standby): there its reader waits. If then nobody publishes how far the log is
+ * settled: horizon_not_published.
  */
 extern int64 ec_log_read(ec_log_reader *reader);
 

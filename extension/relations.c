@@ -49,15 +49,27 @@ static Oid find_relation(const char *name, Oid schema)
     return relation;
 }
 
+static Relation open_table(const char *name, const Oid *column_types, int count, LOCKMODE lockmode)
+{
+    Relation table = table_open(find_relation(name, get_namespace_oid("eventcore", true)), lockmode);
+
+    if (!ec_rows_match(RelationGetDescr(table), column_types, count))
+        raise_mismatch(name, "was altered");
+    return table;
+}
+
 Relation ec_relations_open_stores(LOCKMODE lockmode)
 {
     static const Oid column_types[] = {TEXTOID, TIMESTAMPTZOID};
-    Oid schema = get_namespace_oid("eventcore", true);
-    Relation stores = table_open(find_relation("stores", schema), lockmode);
 
-    if (!ec_rows_match(RelationGetDescr(stores), column_types, lengthof(column_types)))
-        raise_mismatch("stores", "was altered");
-    return stores;
+    return open_table("stores", column_types, lengthof(column_types), lockmode);
+}
+
+Relation ec_relations_open_published_horizon(LOCKMODE lockmode)
+{
+    static const Oid column_types[] = {TEXTOID, INT8OID, TIMESTAMPTZOID};
+
+    return open_table("published_horizon", column_types, lengthof(column_types), lockmode);
 }
 
 bool ec_relations_has_store(Relation stores, text *store)

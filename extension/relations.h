@@ -46,6 +46,9 @@ extern ec_relations ec_relations_open(text *store, LOCKMODE lockmode);
 /* Close them. Locks stay to the end of the transaction, as on every table that it used. */
 extern void ec_relations_close(ec_relations *relations);
 
+/* The table of published horizons (store, position, published_at); see published_horizon.c. */
+extern Relation ec_relations_open_published_horizon(LOCKMODE lockmode);
+
 /* The table of stores, and whether it has one. */
 extern Relation ec_relations_open_stores(LOCKMODE lockmode);
 extern bool ec_relations_has_store(Relation stores, text *store);

@@ -1,6 +1,6 @@
 -- The SQLSTATE and the JSON DETAIL of every error.
 BEGIN;
-SELECT plan(33);
+SELECT plan(36);
 
 -- What a statement fails with: SQLSTATE, DETAIL as jsonb, and whether there is a HINT.
 CREATE FUNCTION pg_temp.failure(statement text, OUT state text, OUT detail jsonb, OUT has_hint boolean)
@@ -76,6 +76,16 @@ SELECT pg_temp.fails($$SELECT eventcore.create_store(NULL)$$, 'VE015',
     '{"error": "invalid_store_name", "problem": "is null"}', 'null store name');
 SELECT pg_temp.fails($$SELECT eventcore.lock_streams('{x}'); SELECT eventcore.append('y', 0, 'T', NULL)$$, 'VE002',
     '{"error": "undeclared_stream", "stream_id": "y"}', 'append outside of the locked set');
+
+-- As in a database that receives its events by logical replication.
+INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) VALUES (1, 'eventcore.events'::regclass, 'r');
+SELECT pg_temp.fails($$SELECT eventcore.read_all()$$, 'VE020', '{"error": "horizon_not_published", "store": "default",
+    "problem": "does not arrive here together with the events"}', 'the horizon is not replicated');
+SELECT pg_temp.fails($$SELECT eventcore.publish_horizon()$$, 'VE021', '{"error": "log_is_replica"}', 'publishing on a subscriber');
+INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) VALUES (1, 'eventcore.published_horizon'::regclass, 'r');
+SELECT pg_temp.fails($$SELECT eventcore.safe_position()$$, 'VE020', '{"error": "horizon_not_published", "store": "default",
+    "problem": "is not published"}', 'the horizon is not published');
+DELETE FROM pg_subscription_rel WHERE srsubid = 1;
 
 -- 10, 12 and 13, last because they break what the others need.
 SELECT pg_temp.fails($$SELECT setval('eventcore.global_position', 1); SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE010',

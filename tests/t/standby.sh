@@ -28,7 +28,7 @@ is "$(standby "SELECT eventcore.append('a', 2, 'T', NULL)" 2>&1 | head -n 1)" \
 is "$(standby "SELECT eventcore.lock_streams('{a}')" 2>&1 | head -n 1)" \
     'ERROR:  cannot execute eventcore append during recovery' 'lock_streams'
 is "$(standby 'SELECT eventcore.read_all()' 2>&1 | head -n 1)" \
-    'ERROR:  the log cannot be read during recovery' 'the log'
+    'ERROR:  how far the log of store "default" is settled is not published' 'the log, without a publisher'
 
 # Promoted, it goes on where the primary stopped.
 "$cluster" server pg_ctl promote --silent -w -D "$directory"
