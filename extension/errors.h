@@ -28,6 +28,7 @@
     X(store_exists,             "VE014")                                                           \
     X(invalid_store_name,       "VE015")                                                           \
     X(invalid_filter,           "VE016")                                                           \
+    X(own_append_open,          "VE017") /* waiting in a transaction that has appended */          \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

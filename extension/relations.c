@@ -49,10 +49,20 @@ static Oid find_relation(const char *name)
     return relation;
 }
 
+/* Open a relation that may be dropped while we wait for its lock. */
+static Relation open_relation(const char *name, LOCKMODE lockmode)
+{
+    Relation relation = try_relation_open(find_relation(name), lockmode);
+
+    if (relation == NULL)
+        raise_mismatch(name, "does not exist");
+    return relation;
+}
+
 Relation ec_relations_open_stores(LOCKMODE lockmode)
 {
     static const Oid column_types[] = {TEXTOID, TIMESTAMPTZOID};
-    Relation stores = table_open(find_relation("stores"), lockmode);
+    Relation stores = open_relation("stores", lockmode);
 
     if (!ec_rows_match(RelationGetDescr(stores), column_types, lengthof(column_types)))
         raise_mismatch("stores", "was altered");
@@ -153,9 +163,9 @@ ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
      * a stream and waits for DDL would deadlock with another that the DDL waits for.
      */
     check_store(store);
-    relations.events = table_open(find_relation("events"), lockmode);
+    relations.events = open_relation("events", lockmode);
     check_event_columns(relations.events);
-    relations.sequence = relation_open(find_relation("global_position"), lockmode);
+    relations.sequence = open_relation("global_position", lockmode);
     if (relations.sequence->rd_rel->relkind != RELKIND_SEQUENCE)
         raise_mismatch("global_position", "is not a sequence");
     relations.gate = find_relation("append_gate");

@@ -67,7 +67,8 @@ extern "C" {
     X(RELATION_MISMATCH, relation_mismatch, 113, "the store's tables are not as expected")         \
     X(STORE_EXISTS, store_exists, 114, "there is such a store already")                            \
     X(INVALID_STORE_NAME, invalid_store_name, 115, "the name of a store is not valid")           \
-    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")
+    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")                     \
+    X(OWN_APPEND_OPEN, own_append_open, 117, "a transaction that has appended cannot wait")
 
 typedef enum ec_status {
 #define EC_STATUS_(NAME, name, number, description) EC_##NAME = number,
