@@ -41,7 +41,7 @@
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
-#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 #include "wakeup.h"
@@ -279,7 +279,7 @@ void eventcore_worker_main(Datum oid)
 
 /* ------------------------------------------------------------------------------ the launcher */
 
-/* Forget the databases that are gone or cannot be connected to, and want those not seen before. */
+/* Want the databases that are not among those seen before. Returns those that there are. */
 static List *look_for_databases(List *seen)
 {
     List *now = NIL;
@@ -291,35 +291,26 @@ static List *look_for_databases(List *seen)
     MemoryContext caller = CurrentMemoryContext;
 
     begin_transaction();
-    PushActiveSnapshot(GetTransactionSnapshot());
     table = table_open(DatabaseRelationId, AccessShareLock);
     scan = table_beginscan_catalog(table, 0, NULL);
     while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL) {
         Form_pg_database row = (Form_pg_database)GETSTRUCT(tuple);
 
         if (row->datallowconn && !row->datistemplate) {
-            MemoryContextSwitchTo(caller);
+            MemoryContext transaction = MemoryContextSwitchTo(caller);
+
             now = lappend_oid(now, row->oid);
+            MemoryContextSwitchTo(transaction);
         }
     }
     table_endscan(scan);
     table_close(table, AccessShareLock);
-    PopActiveSnapshot();
     CommitTransactionCommand();
     MemoryContextSwitchTo(caller);
 
     new = list_difference_oid(now, seen);
     foreach (cell, new)
         want(lfirst_oid(cell));
-    LWLockAcquire(lock, LW_EXCLUSIVE);
-    for (int i = 0; i < DATABASES; i++) {
-        database *entry = &shared->databases[i];
-
-        if (OidIsValid(entry->oid) && entry->pid == 0 && !entry->is_starting &&
-            !list_member_oid(now, entry->oid))
-            entry->oid = InvalidOid;
-    }
-    LWLockRelease(lock);
     list_free(new);
     list_free(seen);
     return now;
@@ -379,6 +370,13 @@ static void put_off(Oid oid, long ms)
     LWLockRelease(lock);
 }
 
+static void forget(Oid oid)
+{
+    LWLockAcquire(lock, LW_EXCLUSIVE);
+    find_entry(oid)->oid = InvalidOid;
+    LWLockRelease(lock);
+}
+
 static void start_worker(Oid oid)
 {
     static bool complained;
@@ -392,13 +390,19 @@ static void start_worker(Oid oid)
         .bgw_function_name = "eventcore_worker_main",
         .bgw_main_arg = ObjectIdGetDatum(oid),
     };
-
-    bool is_free;
+    HeapTuple row;
+    bool is_open, is_free;
 
     begin_transaction();
     is_free = can_connect(oid);
+    row = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(oid));
+    is_open = HeapTupleIsValid(row) && ((Form_pg_database)GETSTRUCT(row))->datallowconn;
+    if (HeapTupleIsValid(row))
+        ReleaseSysCache(row);
     CommitTransactionCommand();
-    if (!is_free) /* the worker would wait, and perhaps find the database gone */
+    if (!is_open)
+        forget(oid);   /* perhaps it was dropped */
+    else if (!is_free) /* the worker would wait, and perhaps find the database gone */
         put_off(oid, FIRST_RETRY_MS);
     else if (RegisterDynamicBackgroundWorker(&worker, NULL))
         complained = false;
@@ -483,6 +487,7 @@ void ec_worker_init(void)
         .bgw_function_name = "eventcore_launcher_main",
     };
 
-    RegisterBackgroundWorker(&launcher);
+    if (!IsBinaryUpgrade) /* pg_upgrade wants no work to be done */
+        RegisterBackgroundWorker(&launcher);
     RegisterXactCallback(transaction_ended, NULL);
 }

@@ -3,7 +3,7 @@
 # something to do. They are in nobody's way, come back when they fail, and end with the server.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..22
+echo 1..23
 cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
 # A server of its own. One database has the extension and a duty, one the extension only.
@@ -97,6 +97,8 @@ becomes there there the worker busy >/dev/null
 is "$(sql 'ALTER DATABASE busy RENAME TO renamed' 2>&1)" '' 'ALTER DATABASE ... RENAME'
 is "$(becomes there there the worker renamed)" there 'and goes on there'
 is "$(sql 'DROP DATABASE renamed' 2>&1)" '' 'DROP DATABASE'
+sql 'SELECT pg_sleep(2)' >/dev/null
+is "$(logged 'FATAL: .*database.* (does not exist|is being accessed)')" 0 'and nobody tries to connect to it'
 export PGDATABASE=copied
 wake
 is "$(becomes there there the worker copied)" there 'the copy has its own'
