@@ -30,6 +30,7 @@
 #include "stream_lock.h"
 #include "tcop/utility.h"
 #include "utils/snapmgr.h"
+#include "wakeup.h"
 
 void ec_append_check_context(void)
 {
@@ -116,6 +117,7 @@ static void write_events(ec_request *request, const ec_relations *relations, int
     }
 
     (void)GetCurrentTransactionId(); /* so that what readers wait for is a running transaction */
+    ec_wakeup_appended(request->store);
     ec_horizon_take_ticket(relations);
     number_events(events, count, relations);
     ec_event_writer_write(events, count, ids_are_given, request, relations);

@@ -23,11 +23,12 @@
     X(position_beyond_log,      "VE009") /* reading after a position that was never given */       \
     X(position_regressed,       "VE010") /* the position sequence is behind the log */             \
     X(append_only,              "VE011") /* UPDATE, DELETE, MERGE or TRUNCATE of events */         \
-    X(unsupported_trigger,      "VE012") /* a BEFORE INSERT trigger could change an event */   \
+    X(unsupported_trigger,      "VE012") /* a BEFORE INSERT trigger could change an event */       \
     X(relation_mismatch,        "VE013") /* a table of ours is missing or was altered */           \
     X(store_exists,             "VE014")                                                           \
     X(invalid_store_name,       "VE015")                                                           \
     X(invalid_filter,           "VE016")                                                           \
+    X(own_append_open,          "VE017") /* waiting in a transaction that has appended */          \
     X(horizon_not_published,    "VE020") /* a standby does not know how far the log is settled */  \
     X(log_is_replica,           "VE021") /* publishing the horizon of a log written elsewhere */   \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \

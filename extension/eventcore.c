@@ -3,6 +3,7 @@
 
 #include "fmgr.h"
 #include "guc.h"
+#include "preload.h"
 
 PG_MODULE_MAGIC;
 
@@ -10,4 +11,5 @@ void _PG_init(void);
 void _PG_init(void)
 {
     ec_guc_define();
+    ec_preload();
 }

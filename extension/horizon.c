@@ -155,6 +155,22 @@ int64 ec_horizon_draw(const ec_relations *relations)
     return position;
 }
 
+bool ec_horizon_holds_ticket(const ec_relations *relations)
+{
+    uint16 class = ticket_class(relations->store);
+    bool holds = false;
+    LockData *held;
+
+    if (ticket.transaction != ec_transaction_number())
+        return false; /* it never took one */
+    held = GetLockStatusData(); /* `ticket` is but the last one, and may be gone */
+    for (int i = 0; i < held->nelements; i++)
+        holds |= ec_lock_tag_is(&held->locks[i].locktag, class) && held->locks[i].pid == MyProcPid;
+    pfree(held->locks);
+    pfree(held);
+    return holds;
+}
+
 int64 ec_horizon_safe_position(const ec_relations *relations)
 {
     uint16 class = ticket_class(relations->store);

@@ -10,6 +10,12 @@
  */
 extern void ec_horizon_take_ticket(const ec_relations *relations);
 
+/*
+ * Whether this transaction holds a ticket of the store: it has appended, and not rolled that back.
+ * (By chance, of another store.)
+ */
+extern bool ec_horizon_holds_ticket(const ec_relations *relations);
+
 /* Draw the next global position. The ticket must be held. */
 extern int64 ec_horizon_draw(const ec_relations *relations);
 

@@ -49,9 +49,19 @@ static Oid find_relation(const char *name, Oid schema)
     return relation;
 }
 
+/* Open a relation that may be dropped while we wait for its lock. */
+static Relation open_relation(const char *name, Oid schema, LOCKMODE lockmode)
+{
+    Relation relation = try_relation_open(find_relation(name, schema), lockmode);
+
+    if (relation == NULL)
+        raise_mismatch(name, "does not exist");
+    return relation;
+}
+
 static Relation open_table(const char *name, const Oid *column_types, int count, LOCKMODE lockmode)
 {
-    Relation table = table_open(find_relation(name, get_namespace_oid("eventcore", true)), lockmode);
+    Relation table = open_relation(name, get_namespace_oid("eventcore", true), lockmode);
 
     if (!ec_rows_match(RelationGetDescr(table), column_types, count))
         raise_mismatch(name, "was altered");
@@ -168,9 +178,9 @@ ec_relations ec_relations_open(text *store, LOCKMODE lockmode)
      * a stream and waits for DDL would deadlock with another that the DDL waits for.
      */
     check_store(store);
-    relations.events = table_open(find_relation("events", schema), lockmode);
+    relations.events = open_relation("events", schema, lockmode);
     check_event_columns(relations.events);
-    relations.sequence = relation_open(find_relation("global_position", schema), lockmode);
+    relations.sequence = open_relation("global_position", schema, lockmode);
     if (relations.sequence->rd_rel->relkind != RELKIND_SEQUENCE)
         raise_mismatch("global_position", "is not a sequence");
     relations.gate = find_relation("append_gate", schema);

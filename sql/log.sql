@@ -63,3 +63,23 @@ CREATE FUNCTION eventcore.safe_position(store text DEFAULT 'default') RETURNS bi
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_safe_position';
 COMMENT ON FUNCTION eventcore.safe_position(text) IS
 'How far the log is settled: up to here read_all() can give events now. To measure lag by, not to read by: a query with WHERE global_position <= safe_position() uses a snapshot that is older than this value, and skips events.';
+
+CREATE FUNCTION eventcore.wait_for(
+    after          bigint,
+    timeout        interval DEFAULT '1 minute',
+    types          text[]   DEFAULT NULL,
+    category       text     DEFAULT NULL,
+    prefix         text     DEFAULT NULL,
+    pattern        text     DEFAULT NULL,
+    correlation_id text     DEFAULT NULL,
+    member         integer  DEFAULT NULL,
+    group_size     integer  DEFAULT NULL,
+    store          text     DEFAULT 'default'
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_wait_for';
+COMMENT ON FUNCTION eventcore.wait_for(
+    bigint, interval, text[], text, text, text, text, integer, integer, text) IS
+'Wait until read_all() with these arguments would give an event, and return true; or return false when the timeout has passed. With shared_preload_libraries = ''eventcore'' it is woken by the commit; without, and on a standby, it looks again and again, up to ten times a second. What COMMIT PREPARED makes readable is found within a second.
+after: the global_position to look behind (exclusive); null: the beginning. timeout: 0 to 1 day; 0 looks once. The others are those of read_all().
+It holds no lock while it waits. But the statement that calls it keeps its snapshot, as any long statement, and so holds back VACUUM: wait for minutes rather than hours, in a transaction of its own.
+Errors: own_append_open (VE017) in a transaction that has appended to this store; position_beyond_log (VE009); invalid_filter (VE016); relation_mismatch (VE013) if the extension is dropped meanwhile; 22023 if the timeout is out of range.';

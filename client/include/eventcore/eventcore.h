@@ -66,9 +66,10 @@ extern "C" {
     X(UNSUPPORTED_TRIGGER, unsupported_trigger, 112, "a trigger on events could change them")      \
     X(RELATION_MISMATCH, relation_mismatch, 113, "the store's tables are not as expected")         \
     X(STORE_EXISTS, store_exists, 114, "there is such a store already")                            \
-    X(INVALID_STORE_NAME, invalid_store_name, 115, "the name of a store is not valid")           \
-    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")                    \
-    X(HORIZON_NOT_PUBLISHED, horizon_not_published, 120, "nobody publishes how far the log is settled") \
+    X(INVALID_STORE_NAME, invalid_store_name, 115, "the name of a store is not valid")             \
+    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")                     \
+    X(OWN_APPEND_OPEN, own_append_open, 117, "a transaction that has appended cannot wait")        \
+    X(HORIZON_NOT_PUBLISHED, horizon_not_published, 120, "nobody publishes how far the log is settled")\
     X(LOG_IS_REPLICA, log_is_replica, 121, "the log is written on another server")
 
 typedef enum ec_status {

@@ -1,0 +1,162 @@
+/*
+ * wait.c: the SQL function that waits for events.
+ *
+ * It looks at the log, sleeps, looks again (wakeup.c says when), each time from the last row that
+ * it has looked at. While it sleeps it must be in nobody's way: it has no snapshot but the calling
+ * statement's own, and no lock, not even on the tables that it reads, or DROP EXTENSION would have
+ * to wait as long as it does. The server keeps a lock on a table until the end of the transaction;
+ * here each look has a resource owner of its own, and the locks go with it. So a table may be gone
+ * when it looks again, which is an error then.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "fmgr.h"
+#include "horizon.h"
+#include "log_reader.h"
+#include "request_sql.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "wakeup.h"
+
+#define ROWS_A_LOOK 10000 /* that no snapshot gets old */
+#define LONGEST_WAIT_MS (24 * 60 * 60 * INT64CONST(1000))
+
+typedef struct wait {
+    text *store;
+    ec_log_filter filter;
+    int64 position; /* looked at */
+    bool is_at_end; /* of the log, as far as it was settled */
+    MemoryContext memory;
+} wait;
+
+static text *text_argument(FunctionCallInfo fcinfo, int argument)
+{
+    return PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument);
+}
+
+static int64 milliseconds(const Interval *interval)
+{
+    return (interval->month * INT64CONST(30) + interval->day) * SECS_PER_DAY * 1000 +
+           interval->time / 1000;
+}
+
+static int64 timeout_argument(FunctionCallInfo fcinfo, int argument)
+{
+    Interval *timeout = PG_ARGISNULL(argument) ? NULL : PG_GETARG_INTERVAL_P(argument);
+
+    if (timeout == NULL || milliseconds(timeout) < 0 || milliseconds(timeout) > LONGEST_WAIT_MS)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("timeout must be between 0 and 1 day"),
+                        errhint("To wait longer, wait again.")));
+    return milliseconds(timeout);
+}
+
+static void refuse_own_append(const ec_relations *relations)
+{
+    char *store;
+
+    if (!ec_horizon_holds_ticket(relations))
+        return;
+    store = text_to_cstring(relations->store);
+    ereport(ERROR, (ec_error_code(EC_ERROR_own_append_open),
+                    errmsg("a transaction that has appended cannot wait for events"),
+                    ec_error_detail(EC_ERROR_own_append_open, "s", "store", store),
+                    errhint("Commit, then wait: until then nobody can read what it appended.")));
+}
+
+static void receive_nothing(ec_event_scan *scan, void *context)
+{
+    (void)scan;
+    (void)context;
+}
+
+static bool look_with_locks(wait *w)
+{
+    ec_relations relations = ec_relations_open(w->store, AccessShareLock);
+    ec_log_reader reader = {
+        .relations = &relations,
+        .filter = &w->filter,
+        .position = w->position,
+        .max_count = 1,
+        .max_scanned = ROWS_A_LOOK,
+        .receive = receive_nothing,
+    };
+    bool found;
+
+    refuse_own_append(&relations);
+    found = ec_log_read(&reader) > 0;
+    ec_relations_close(&relations);
+    w->position = reader.position;
+    w->is_at_end = reader.max_scanned > 0;
+    return found;
+}
+
+/* Look for an event, and leave no lock behind. */
+static bool look(wait *w)
+{
+    MemoryContext caller = MemoryContextSwitchTo(w->memory);
+    ResourceOwner caller_owner = CurrentResourceOwner;
+    ResourceOwner owner = ResourceOwnerCreate(caller_owner, "eventcore wait");
+    bool found;
+
+    CurrentResourceOwner = owner;
+    AcceptInvalidationMessages(); /* what was dropped while we slept is gone */
+    found = look_with_locks(w);
+    CurrentResourceOwner = caller_owner;
+    /* As of a failed one, or the locks would go to the caller. */
+    ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+    ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+    ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+    ResourceOwnerDelete(owner);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(w->memory);
+    return found;
+}
+
+/*
+ * (after bigint, timeout interval, types text[], category text, prefix text, pattern text,
+ *  correlation_id text, member int, group_size int, store text)
+ */
+PG_FUNCTION_INFO_V1(eventcore_wait_for);
+Datum eventcore_wait_for(PG_FUNCTION_ARGS)
+{
+    TimestampTz end =
+        TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_argument(fcinfo, 1));
+    wait w = {
+        .store = ec_store_argument(fcinfo, 9),
+        .filter =
+            {
+                .category = text_argument(fcinfo, 3),
+                .prefix = text_argument(fcinfo, 4),
+                .pattern = text_argument(fcinfo, 5),
+                .correlation_id = text_argument(fcinfo, 6),
+            },
+        .position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0),
+        .memory =
+            AllocSetContextCreate(CurrentMemoryContext, "eventcore wait", ALLOCSET_SMALL_SIZES),
+    };
+
+    ec_log_filter_set_types(&w.filter, PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2));
+    if (!PG_ARGISNULL(7) || !PG_ARGISNULL(8))
+        ec_log_filter_set_group(&w.filter, PG_ARGISNULL(7) ? -1 : PG_GETARG_INT32(7),
+                                PG_ARGISNULL(8) ? -1 : PG_GETARG_INT32(8));
+    ec_log_filter_prepare(&w.filter);
+
+    ec_wakeup_found();
+    for (;;) {
+        uint64 mark = ec_wakeup_mark(w.store);
+        long left;
+
+        if (look(&w))
+            PG_RETURN_BOOL(true);
+        left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+        if (left <= 0 && w.is_at_end)
+            PG_RETURN_BOOL(false);
+        if (w.is_at_end)
+            ec_wakeup_sleep(w.store, mark, left);
+    }
+}

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# With shared_preload_libraries = 'eventcore': the launcher, and a worker in each database that has
+# something to do. They are in nobody's way, come back when they fail, and end with the server.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
+echo 1..23
+cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
+
+# A server of its own. One database has the extension and a duty, one the extension only.
+directory=$CLUSTER_DIR/worker
+"$cluster" server initdb -D "$directory" -U "$PGUSER" -A trust -E UTF8 --no-locale --no-sync >/dev/null
+cat >>"$directory/postgresql.conf" <<CONF
+shared_preload_libraries = 'eventcore'
+listen_addresses = ''
+unix_socket_directories = '$PGHOST'
+max_worker_processes = 4
+fsync = off
+CONF
+start() { "$cluster" server pg_ctl start --silent -w -D "$directory" -l "$directory.log" -o '-p 5434'; }
+stop() { "$cluster" server pg_ctl stop --silent -w -D "$directory" -m "$1"; }
+start
+export PGPORT=5434
+export PGDATABASE=busy
+createdb busy
+createdb idle
+sql 'CREATE EXTENSION eventcore; CREATE TABLE ran (n int)'
+PGDATABASE=idle sql 'CREATE EXTENSION eventcore'
+
+# The duty: to run a function. Once there is one, `wake` tells the worker.
+duty() { sql "CREATE OR REPLACE FUNCTION public.eventcore_duty() RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN $1; RETURN false; END \$\$"; }
+no_duty() { sql 'DROP FUNCTION public.eventcore_duty'; }
+make_wake() { sql "CREATE FUNCTION public.eventcore_test_wake() RETURNS void LANGUAGE c AS 'eventcore'"; }
+wake() { sql 'SELECT eventcore_test_wake()' >/dev/null; }
+
+# the KIND DATABASE: its process id, if there is one.
+the() { PGDATABASE=postgres sql "SELECT pid FROM pg_stat_activity WHERE backend_type = 'eventcore $1' AND datname IS NOT DISTINCT FROM nullif('${2:-}', '')"; }
+
+# becomes WANT COMMAND...: run it until it prints that, or something else for half a minute.
+becomes() {
+    local have
+    for _ in {1..600}; do
+        have=$("${@:2}" 2>/dev/null) || true
+        [ "$have" != "$1" ] || break
+        sleep 0.05
+    done
+    echo "$have"
+}
+gone() { [ -z "$("$@")" ] && echo gone; }
+there() { [ -n "$("$@")" ] && echo there; }
+logged() { grep -cE "$1" "$directory.log" || true; }
+
+is "$(becomes there there the launcher)" there 'the launcher'
+make_wake
+duty 'INSERT INTO ran VALUES (1)'
+sql 'BEGIN; SELECT eventcore_test_wake(); ROLLBACK' >/dev/null
+is "$(the worker busy)" '' 'what is rolled back starts nobody'
+wake
+is "$(becomes there there the worker busy)" there 'a worker is started'
+is "$(becomes t sql 'SELECT count(*) > 0 FROM ran')" t 'and works'
+is "$(becomes 'idle||' sql "SELECT state, backend_xid, backend_xmin FROM pg_stat_activity WHERE backend_type = 'eventcore worker'")" \
+    'idle||' 'it sleeps without a snapshot'
+is "$(becomes 0 sql "SELECT count(*) FROM pg_locks WHERE pid = $(the worker busy)")" 0 'and without a lock'
+before=$(sql 'SELECT count(*) FROM ran')
+sql 'SELECT pg_sleep(2)'
+is "$(sql "SELECT count(*) - $before BETWEEN 1 AND 6 FROM ran")" t 'there is no busy loop'
+wake
+is "$(the worker idle)" '' 'nobody runs where there is nothing to do'
+
+# Killed, failing, reloaded.
+pid=$(the worker busy)
+sql "SELECT pg_terminate_backend($pid, 20000)" >/dev/null
+is "$(becomes t sql "SELECT pid <> $pid FROM pg_stat_activity WHERE backend_type = 'eventcore worker'")" t 'terminated, it comes back'
+duty 'PERFORM pg_sleep(600)'
+wake
+becomes t sql "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE backend_type = 'eventcore worker'" >/dev/null
+pid=$(the worker busy)
+is "$(sql "SELECT pg_terminate_backend($pid, 20000)")" t 'also in the middle of its work'
+duty "RAISE 'the duty fails'"
+sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'eventcore worker'" >/dev/null
+becomes t eval '[ "$(logged "the duty fails")" -ge 2 ] && echo t' >/dev/null
+is "$(sleep 2; [ "$(logged 'the duty fails')" -le 6 ] && echo slowly)" slowly 'failing, it is tried again, and says why'
+duty "INSERT INTO ran SELECT setting::int FROM pg_settings WHERE name = 'eventcore.max_event_size'"
+sql 'TRUNCATE ran'
+is "$(becomes t sql 'SELECT count(*) > 0 FROM ran')" t 'it recovers'
+sql 'ALTER SYSTEM SET eventcore.max_event_size = 4321'
+sql 'SELECT pg_reload_conf()' >/dev/null
+is "$(becomes t sql 'SELECT count(*) > 0 FROM ran WHERE n = 4321')" t 'it reads the configuration again'
+pid=$(the launcher)
+sql "SELECT pg_terminate_backend($pid, 20000)" >/dev/null
+is "$(becomes t sql "SELECT pid <> $pid FROM pg_stat_activity WHERE backend_type = 'eventcore launcher'")" t 'the launcher comes back too'
+
+# What wants the database for itself.
+becomes there there the worker busy >/dev/null
+export PGDATABASE=postgres
+is "$(sql 'CREATE DATABASE copied TEMPLATE busy' 2>&1)" '' 'CREATE DATABASE ... TEMPLATE'
+becomes there there the worker busy >/dev/null
+is "$(sql 'ALTER DATABASE busy RENAME TO renamed' 2>&1)" '' 'ALTER DATABASE ... RENAME'
+is "$(becomes there there the worker renamed)" there 'and goes on there'
+is "$(sql 'DROP DATABASE renamed' 2>&1)" '' 'DROP DATABASE'
+sql 'SELECT pg_sleep(2)' >/dev/null
+is "$(logged 'FATAL: .*database.* (does not exist|is being accessed)')" 0 'and nobody tries to connect to it'
+export PGDATABASE=copied
+wake
+is "$(becomes there there the worker copied)" there 'the copy has its own'
+
+# DROP EXTENSION; a restart; the end.
+is "$(sql 'DROP EXTENSION eventcore' 2>&1)$(becomes gone gone the worker copied)" gone 'DROP EXTENSION ends it'
+sql 'CREATE EXTENSION eventcore; TRUNCATE ran'
+stop fast
+start
+is "$(becomes there there the worker copied)" there 'it starts with the server'
+read -r postmaster <"$directory/postmaster.pid"
+stop fast
+is "$(pgrep -c -P "$postmaster" || true)" 0 'and ends with it'
