@@ -433,7 +433,7 @@ BEGIN
             m_.checkpoint, wait, s.types, s.category, s.prefix, s.pattern, s.correlation_id,
             m_.member, s.group_size, s.store)
         FROM eventcore.subscription_members AS m_
-        WHERE m_.store = s.store AND m_.subscription = s.name AND m_.member = fetch.member;
+        WHERE m_.store = s.store AND m_.subscription = s.name AND m_.member = "fetch".member;
     END IF;
 
     m := eventcore.lock_member(subscription, member, store);
