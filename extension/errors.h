@@ -31,6 +31,12 @@
     X(own_append_open,          "VE017") /* waiting in a transaction that has appended */          \
     X(horizon_not_published,    "VE020") /* a standby does not know how far the log is settled */  \
     X(log_is_replica,           "VE021") /* publishing the horizon of a log written elsewhere */   \
+    X(subscription_not_found,   "VE023")                                                           \
+    X(subscription_exists,      "VE024")                                                           \
+    X(invalid_subscription,     "VE025") /* what it was asked for does not suit it */              \
+    X(member_not_found,         "VE026") /* the group is smaller, perhaps resized */               \
+    X(member_claimed,           "VE027") /* by another session */                                  \
+    X(not_delivered,            "VE028") /* a checkpoint beyond what was fetched: fetch again */   \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

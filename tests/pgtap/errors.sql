@@ -87,6 +87,25 @@ SELECT pg_temp.fails($$SELECT eventcore.safe_position()$$, 'VE020', '{"error": "
     "problem": "is not published"}', 'the horizon is not published');
 DELETE FROM pg_subscription_rel WHERE srsubid = 1;
 
+SELECT eventcore.create_subscription('s', group_size => 2);
+SELECT pg_temp.fails($$SELECT eventcore.fetch('x')$$, 'VE023',
+    '{"error": "subscription_not_found", "subscription": "x", "store": "default"}', 'no such subscription');
+SELECT pg_temp.fails($$SELECT eventcore.create_subscription('s', group_size => 3)$$, 'VE024',
+    '{"error": "subscription_exists", "subscription": "s"}', 'another subscription of that name');
+SELECT pg_temp.fails($$SELECT eventcore.resize_subscription('s', 0)$$, 'VE025',
+    '{"error": "invalid_subscription", "subscription": "s", "problem": "group_size must be between 1 and 1024"}', 'impossible size');
+SELECT pg_temp.fails($$SELECT eventcore.fetch('s', 2)$$, 'VE026',
+    '{"error": "member_not_found", "subscription": "s", "member": 2, "group_size": 2}', 'no such member');
+SELECT pg_temp.fails($$SELECT eventcore.commit_checkpoint('s', 0, 1)$$, 'VE028',
+    '{"error": "not_delivered", "subscription": "s", "member": 0, "position": 1, "delivered": 0}', 'beyond what was delivered');
+-- Another session claims a member, which needs none of the rows that only this transaction can see.
+CREATE EXTENSION dblink;
+SELECT dblink_connect('dbname=' || current_database());
+SELECT member FROM dblink($$SELECT eventcore.claim('s', 2, 'default')$$) AS claim (member int);
+SELECT pg_temp.fails($$SELECT eventcore.fetch('s', 0)$$, 'VE027',
+    '{"error": "member_claimed", "subscription": "s", "member": 0}', 'claimed by another session');
+SELECT dblink_disconnect();
+
 -- 10, 12 and 13, last because they break what the others need.
 SELECT pg_temp.fails($$SELECT setval('eventcore.global_position', 1); SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE010',
     jsonb_build_object('error', 'position_regressed', 'drawn', 2, 'expected_above', last_value), 'the sequence went back')

@@ -70,7 +70,13 @@ extern "C" {
     X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")                     \
     X(OWN_APPEND_OPEN, own_append_open, 117, "a transaction that has appended cannot wait")        \
     X(HORIZON_NOT_PUBLISHED, horizon_not_published, 120, "nobody publishes how far the log is settled")\
-    X(LOG_IS_REPLICA, log_is_replica, 121, "the log is written on another server")
+    X(LOG_IS_REPLICA, log_is_replica, 121, "the log is written on another server")                 \
+    X(SUBSCRIPTION_NOT_FOUND, subscription_not_found, 123, "there is no such subscription")        \
+    X(SUBSCRIPTION_EXISTS, subscription_exists, 124, "there is such a subscription already")       \
+    X(INVALID_SUBSCRIPTION, invalid_subscription, 125, "a subscription cannot be like that")       \
+    X(MEMBER_NOT_FOUND, member_not_found, 126, "the consumer group has no such member")            \
+    X(MEMBER_CLAIMED, member_claimed, 127, "another session has claimed the member")               \
+    X(NOT_DELIVERED, not_delivered, 128, "the checkpoint lies beyond what was delivered")
 
 typedef enum ec_status {
 #define EC_STATUS_(NAME, name, number, description) EC_##NAME = number,
