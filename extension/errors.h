@@ -28,6 +28,12 @@
     X(store_exists,             "VE014")                                                           \
     X(invalid_store_name,       "VE015")                                                           \
     X(invalid_filter,           "VE016")                                                           \
+    X(subscription_not_found,   "VE023")                                                           \
+    X(subscription_exists,      "VE024")                                                           \
+    X(invalid_subscription,     "VE025") /* what it was asked for does not suit it */              \
+    X(member_not_found,         "VE026") /* the group is smaller, perhaps resized */               \
+    X(member_claimed,           "VE027") /* by another session */                                  \
+    X(not_delivered,            "VE028") /* a checkpoint beyond what was fetched: fetch again */   \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

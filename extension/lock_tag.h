@@ -15,6 +15,7 @@ enum {
     EC_LOCK_STREAM = 0x2001,     /* key: the hash of a stream; see stream_lock.c */
     EC_LOCK_LISTING = 0x2002,    /* one lister of tickets at a time; see horizon.c */
     EC_LOCK_CLOSED_SET = 0x2003, /* lock_streams was called; see stream_lock.c */
+    EC_LOCK_MEMBER = 0x2004,     /* key: the hash of a member of a subscription; see claim.c */
     EC_LOCK_TICKET = 0x4000      /* | 14 bits of the store's hash; key: a position; see horizon.c */
 };
 

@@ -67,7 +67,13 @@ extern "C" {
     X(RELATION_MISMATCH, relation_mismatch, 113, "the store's tables are not as expected")         \
     X(STORE_EXISTS, store_exists, 114, "there is such a store already")                            \
     X(INVALID_STORE_NAME, invalid_store_name, 115, "the name of a store is not valid")           \
-    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")
+    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")                     \
+    X(SUBSCRIPTION_NOT_FOUND, subscription_not_found, 123, "there is no such subscription")        \
+    X(SUBSCRIPTION_EXISTS, subscription_exists, 124, "there is such a subscription already")       \
+    X(INVALID_SUBSCRIPTION, invalid_subscription, 125, "a subscription cannot be like that")           \
+    X(MEMBER_NOT_FOUND, member_not_found, 126, "the consumer group has no such member")            \
+    X(MEMBER_CLAIMED, member_claimed, 127, "another session has claimed the member")               \
+    X(NOT_DELIVERED, not_delivered, 128, "the checkpoint lies beyond what was delivered")
 
 typedef enum ec_status {
 #define EC_STATUS_(NAME, name, number, description) EC_##NAME = number,
