@@ -143,8 +143,8 @@ BEGIN
             parked_at  = CASE WHEN d.attempt >= s.max_attempts THEN at END,
             reason     = CASE WHEN d.attempt < s.max_attempts THEN d.reason ELSE
                 coalesce(d.reason, format('no acknowledgement after %s attempts', d.attempt)) END
-        WHERE d.ctid = ANY (ARRAY(
-            SELECT due.ctid FROM eventcore.deliveries AS due
+        WHERE d.store = s.store AND d.subscription = s.name AND d.global_position = ANY (ARRAY(
+            SELECT due.global_position FROM eventcore.deliveries AS due
             WHERE due.store = s.store AND due.subscription = s.name
               AND due.parked_at IS NULL AND due.visible_at <= at
               AND (NOT s.keep_order OR NOT EXISTS (
@@ -391,13 +391,14 @@ BEGIN
     -- Locked in the order of positions, so that those who acknowledge the same events do not deadlock.
     WITH gone AS (
         DELETE FROM eventcore.deliveries AS d
-        WHERE d.ctid = ANY (ARRAY(
-            SELECT own.at
+        WHERE d.store = ack_batch.store AND d.subscription = ack_batch.subscription
+          AND d.global_position = ANY (ARRAY(
+            SELECT own.global_position
             FROM (SELECT a.global_position, a.attempt
                   FROM unnest(global_positions, attempts) AS a (global_position, attempt)
                   ORDER BY a.global_position) AS a
             CROSS JOIN LATERAL (
-                SELECT x.ctid AS at FROM eventcore.deliveries AS x
+                SELECT x.global_position FROM eventcore.deliveries AS x
                 WHERE x.store = ack_batch.store AND x.subscription = ack_batch.subscription
                   AND x.global_position = a.global_position AND x.in_flight
                   AND (attempts IS NULL OR x.attempt = a.attempt)
