@@ -73,6 +73,7 @@ COMMENT ON COLUMN eventcore.subscriptions.last_error IS
 COMMENT ON COLUMN eventcore.subscriptions.last_error_at IS 'When it was reported.';
 COMMENT ON COLUMN eventcore.subscriptions.created_at IS 'When the subscription was made.';
 
+-- No foreign key: it would lock the row of the subscription in every transaction that fetches and commits.
 CREATE TABLE eventcore.subscription_members (
     store         text COLLATE "C" NOT NULL,
     subscription  text COLLATE "C" NOT NULL,
@@ -81,8 +82,7 @@ CREATE TABLE eventcore.subscription_members (
     delivered     bigint NOT NULL,
     last_error    text,
     last_error_at timestamptz,
-    PRIMARY KEY (store, subscription, member),
-    FOREIGN KEY (store, subscription) REFERENCES eventcore.subscriptions (store, name) ON DELETE CASCADE
+    PRIMARY KEY (store, subscription, member)
 ) WITH (fillfactor = 50); -- each row is updated all the time: leave it room beside itself
 COMMENT ON TABLE eventcore.subscription_members IS
 'How far each member of a subscription of kind checkpoint has come.';
@@ -186,7 +186,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp 
 BEGIN
     PERFORM FROM eventcore.subscriptions AS s
     WHERE s.store = lock_subscription.store AND s.name = lock_subscription.name
-    FOR UPDATE;
+    FOR NO KEY UPDATE;
     PERFORM FROM eventcore.subscription_members AS m
     WHERE m.store = lock_subscription.store AND m.subscription = name
     ORDER BY m.member
@@ -279,8 +279,10 @@ BEGIN
        name !~ '^[^[:cntrl:][:space:]]([^[:cntrl:]]{0,253}[^[:cntrl:][:space:]])?$' THEN
         PERFORM eventcore.refuse_subscription(name,
             'a name has 1 to 255 characters, no control characters, and no white space at either end');
-    ELSIF acknowledge IS NULL OR group_size IS NULL OR keep_order IS NULL THEN
-        PERFORM eventcore.refuse_subscription(name, 'acknowledge, group_size and keep_order must not be null');
+    ELSIF acknowledge IS NULL OR keep_order IS NULL THEN
+        PERFORM eventcore.refuse_subscription(name, 'acknowledge and keep_order must not be null');
+    ELSIF (group_size BETWEEN 1 AND 1024) IS NOT TRUE THEN
+        PERFORM eventcore.refuse_subscription(name, 'group_size must be between 1 and 1024');
     ELSIF acknowledge AND group_size <> 1 THEN
         PERFORM eventcore.refuse_subscription(name, 'consumers that acknowledge need no group_size, any number may compete');
     ELSIF (max_attempts >= 1 AND visibility > interval '0') IS NOT TRUE THEN
@@ -288,7 +290,7 @@ BEGIN
     END IF;
     -- Raises what is wrong with the store, the filters and the start, without reading.
     PERFORM FROM eventcore.read_all(start, 0, types, category, prefix, pattern, correlation_id,
-                                    member => 0, group_size => group_size, store => store);
+                                    store => store);
 
     INSERT INTO eventcore.subscriptions (
         store, name, types, category, prefix, pattern, correlation_id, kind, group_size,
@@ -331,6 +333,8 @@ CREATE FUNCTION eventcore.drop_subscription(name text, store text DEFAULT 'defau
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM eventcore.lock_subscription(name, NULL, store);
+    DELETE FROM eventcore.subscription_members AS m
+    WHERE m.store = drop_subscription.store AND m.subscription = name;
     DELETE FROM eventcore.subscriptions AS s
     WHERE s.store = drop_subscription.store AND s.name = drop_subscription.name;
 END $$;

@@ -1,6 +1,6 @@
 -- The SQLSTATE and the JSON DETAIL of every error.
 BEGIN;
-SELECT plan(33);
+SELECT plan(39);
 
 -- What a statement fails with: SQLSTATE, DETAIL as jsonb, and whether there is a HINT.
 CREATE FUNCTION pg_temp.failure(statement text, OUT state text, OUT detail jsonb, OUT has_hint boolean)
@@ -76,6 +76,25 @@ SELECT pg_temp.fails($$SELECT eventcore.create_store(NULL)$$, 'VE015',
     '{"error": "invalid_store_name", "problem": "is null"}', 'null store name');
 SELECT pg_temp.fails($$SELECT eventcore.lock_streams('{x}'); SELECT eventcore.append('y', 0, 'T', NULL)$$, 'VE002',
     '{"error": "undeclared_stream", "stream_id": "y"}', 'append outside of the locked set');
+
+SELECT eventcore.create_subscription('s', group_size => 2);
+SELECT pg_temp.fails($$SELECT eventcore.fetch('x')$$, 'VE023',
+    '{"error": "subscription_not_found", "subscription": "x", "store": "default"}', 'no such subscription');
+SELECT pg_temp.fails($$SELECT eventcore.create_subscription('s', group_size => 3)$$, 'VE024',
+    '{"error": "subscription_exists", "subscription": "s"}', 'another subscription of that name');
+SELECT pg_temp.fails($$SELECT eventcore.resize_subscription('s', 0)$$, 'VE025',
+    '{"error": "invalid_subscription", "subscription": "s", "problem": "group_size must be between 1 and 1024"}', 'impossible size');
+SELECT pg_temp.fails($$SELECT eventcore.fetch('s', 2)$$, 'VE026',
+    '{"error": "member_not_found", "subscription": "s", "member": 2, "group_size": 2}', 'no such member');
+SELECT pg_temp.fails($$SELECT eventcore.commit_checkpoint('s', 0, 1)$$, 'VE028',
+    '{"error": "not_delivered", "subscription": "s", "member": 0, "position": 1, "delivered": 0}', 'beyond what was delivered');
+-- Another session claims a member, which needs none of the rows that only this transaction can see.
+CREATE EXTENSION dblink;
+SELECT dblink_connect('dbname=' || current_database());
+SELECT member FROM dblink($$SELECT eventcore.claim('s', 2, 'default')$$) AS claim (member int);
+SELECT pg_temp.fails($$SELECT eventcore.fetch('s', 0)$$, 'VE027',
+    '{"error": "member_claimed", "subscription": "s", "member": 0}', 'claimed by another session');
+SELECT dblink_disconnect();
 
 -- 10, 12 and 13, last because they break what the others need.
 SELECT pg_temp.fails($$SELECT setval('eventcore.global_position', 1); SELECT eventcore.append('a', 2, 'T', NULL)$$, 'VE010',

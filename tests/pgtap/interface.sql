@@ -1,6 +1,6 @@
 -- What the extension consists of: names, shapes, properties and comments.
 BEGIN;
-SELECT plan(37);
+SELECT plan(46);
 
 SELECT has_extension('eventcore');
 SELECT is(extnamespace::regnamespace::text, 'eventcore', 'in its own schema')
@@ -18,7 +18,8 @@ SELECT results_eq(
 SELECT results_eq(
     $$SELECT seqcache, seqincrement, seqcycle FROM pg_sequence WHERE seqrelid = 'eventcore.global_position'::regclass$$,
     $$VALUES (1::bigint, 1::bigint, false)$$, 'positions are drawn one at a time');
-SELECT is(extconfig::regclass[]::text[], ARRAY['eventcore.stores', 'eventcore.events', 'eventcore.global_position'],
+SELECT is(extconfig::regclass[]::text[], ARRAY['eventcore.stores', 'eventcore.events', 'eventcore.global_position',
+    'eventcore.subscriptions', 'eventcore.subscription_members'],
     'pg_dump carries the tables and the sequence')
 FROM pg_extension WHERE extname = 'eventcore';
 
@@ -75,6 +76,24 @@ SELECT function_returns('eventcore', 'stream_versions', ARRAY['text[]', 'text'],
 SELECT function_returns('eventcore', 'last_position', ARRAY['text'], 'bigint');
 SELECT function_returns('eventcore', 'safe_position', ARRAY['text'], 'bigint');
 
+SELECT function_returns('eventcore', 'create_subscription', ARRAY['text', 'text[]', 'text', 'text', 'text', 'text', 'bigint',
+    'integer', 'boolean', 'integer', 'interval', 'boolean', 'text'], 'boolean');
+SELECT function_returns('eventcore', 'fetch', ARRAY['text', 'integer', 'bigint', 'interval', 'text'], 'setof eventcore.recorded_event');
+SELECT function_returns('eventcore', 'commit_checkpoint', ARRAY['text', 'integer', 'bigint', 'text'], 'bigint');
+SELECT function_returns('eventcore', 'claim_member', ARRAY['text', 'text'], 'integer');
+SELECT function_returns('eventcore', 'release_member', ARRAY['text', 'integer', 'text'], 'boolean');
+SELECT function_returns('eventcore', 'resize_subscription', ARRAY['text', 'integer', 'text'], 'void');
+SELECT function_returns('eventcore', 'reset_subscription', ARRAY['text', 'bigint', 'text'], 'void');
+SELECT results_eq($$EXECUTE shape('subscription_status')$$, ARRAY[
+    'store text', 'subscription text', 'kind text', 'member integer', 'group_size integer', 'checkpoint bigint',
+    'lag_events bigint', 'lag_seconds numeric', 'claimed_by integer', 'state text', 'last_error text',
+    'last_error_at timestamp with time zone'], 'subscription_status');
+
+SELECT is_empty(
+    $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = prolang
+      WHERE pronamespace = 'eventcore'::regnamespace AND lanname = 'plpgsql'
+        AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$,
+    'the names in plpgsql functions cannot be changed by a search_path');
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = prolang
       WHERE pronamespace = 'eventcore'::regnamespace AND lanname = 'c' AND prorettype <> 'trigger'::regtype

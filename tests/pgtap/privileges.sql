@@ -1,9 +1,10 @@
 -- EXECUTE on the functions is all that a role needs; PUBLIC has nothing.
 BEGIN;
-SELECT plan(14);
+SELECT plan(24);
 
 CREATE ROLE eventcore_test_nobody;
 CREATE ROLE eventcore_test_app;
+CREATE ROLE eventcore_test_watcher;
 GRANT USAGE ON SCHEMA eventcore TO eventcore_test_app;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA eventcore TO eventcore_test_app;
 
@@ -32,6 +33,26 @@ SELECT is(eventcore.last_position(), eventcore.safe_position(), 'positions');
 SELECT throws_ok('SELECT * FROM eventcore.events', '42501', NULL, 'the table is out of reach');
 SELECT throws_ok($$INSERT INTO eventcore.events (store) VALUES ('x')$$, '42501', NULL, 'also for INSERT');
 SELECT throws_ok($$SELECT nextval('eventcore.global_position')$$, '42501', NULL, 'and the sequence');
+
+SELECT lives_ok($$SELECT eventcore.create_subscription('follower', prefix => 'p', group_size => 2)$$, 'create_subscription');
+SELECT results_eq($$SELECT version FROM generate_series(0, 1) AS m, eventcore.fetch('follower', m)$$, ARRAY[1, 2]::bigint[], 'fetch');
+SELECT is(min(eventcore.commit_checkpoint('follower', m, 0)), 0::bigint, 'commit_checkpoint') FROM generate_series(0, 1) AS m;
+SELECT results_eq($$SELECT eventcore.claim_member('follower'), eventcore.release_member('follower', 0)$$, $$VALUES (0, true)$$, 'claims');
+SELECT lives_ok($$SELECT eventcore.resize_subscription('follower', 1), eventcore.reset_subscription('follower'),
+    eventcore.report_error('follower', 'e'), eventcore.drop_subscription('follower'), eventcore.create_subscription('follower')$$,
+    'resize, reset, report, drop');
+SELECT throws_ok('SELECT * FROM eventcore.subscription_status', '42501', NULL, 'the status is not for everybody');
+SELECT throws_ok($$SELECT eventcore.move_checkpoint('follower', 0, 1, 'default')$$, '42501', NULL, 'nor what the functions share');
+SELECT throws_ok($$UPDATE eventcore.subscription_members SET checkpoint = 0$$, '42501', NULL, 'and checkpoints are out of reach');
+
+-- A role that watches needs the view, and the one function in it.
+RESET ROLE;
+GRANT USAGE ON SCHEMA eventcore TO eventcore_test_watcher;
+GRANT SELECT ON eventcore.subscription_status TO eventcore_test_watcher;
+GRANT EXECUTE ON FUNCTION eventcore.backlog TO eventcore_test_watcher;
+SET LOCAL ROLE eventcore_test_watcher;
+SELECT results_eq($$SELECT state FROM eventcore.subscription_status WHERE subscription = 'follower'$$, ARRAY['behind'], 'status');
+SELECT throws_ok($$SELECT eventcore.fetch('follower')$$, '42501', NULL, 'and nothing else');
 
 SET LOCAL ROLE eventcore_test_nobody;
 SELECT throws_ok($$SELECT eventcore.append('p', -1, 'T', NULL)$$, '42501', NULL, 'PUBLIC cannot append');
