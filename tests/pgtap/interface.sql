@@ -20,7 +20,9 @@ SELECT results_eq(
     $$VALUES (1::bigint, 1::bigint, false)$$, 'positions are drawn one at a time');
 SELECT is(extconfig::regclass[]::text[], ARRAY['eventcore.stores', 'eventcore.events', 'eventcore.global_position',
     'eventcore.published_horizon',
-    'eventcore.subscriptions', 'eventcore.subscription_members'],
+    'eventcore.subscriptions', 'eventcore.subscription_members',
+    'eventcore.subscriptions', 'eventcore.subscription_members',
+    'eventcore.deliveries'],
     'pg_dump carries the tables and the sequence')
 FROM pg_extension WHERE extname = 'eventcore';
 
@@ -98,7 +100,7 @@ SELECT results_eq($$EXECUTE shape('subscription_status')$$, ARRAY[
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = prolang
       WHERE pronamespace = 'eventcore'::regnamespace AND lanname = 'plpgsql'
-        AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'$$,
+        AND (proconfig @> '{"search_path=pg_catalog, pg_temp"}') IS NOT TRUE$$,
     'the names in plpgsql functions cannot be changed by a search_path');
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = prolang
