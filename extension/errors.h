@@ -28,6 +28,11 @@
     X(store_exists,             "VE014")                                                           \
     X(invalid_store_name,       "VE015")                                                           \
     X(invalid_filter,           "VE016")                                                           \
+    X(invalid_projection,       "VE035")                                                           \
+    X(projection_exists,        "VE036")                                                           \
+    X(projection_not_found,     "VE037")                                                           \
+    X(projection_unusable,      "VE038") /* its owner or a function is gone or was changed */      \
+    X(projection_recursion,     "VE039") /* appends in reaction to its own events, without end */  \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

@@ -49,14 +49,21 @@ static Oid find_relation(const char *name)
     return relation;
 }
 
+Relation ec_relations_open_table(const char *name, const Oid *column_types, int count,
+                                 LOCKMODE lockmode)
+{
+    Relation table = table_open(find_relation(name), lockmode);
+
+    if (!ec_rows_match(RelationGetDescr(table), column_types, count))
+        raise_mismatch(name, "was altered");
+    return table;
+}
+
 Relation ec_relations_open_stores(LOCKMODE lockmode)
 {
     static const Oid column_types[] = {TEXTOID, TIMESTAMPTZOID};
-    Relation stores = table_open(find_relation("stores"), lockmode);
 
-    if (!ec_rows_match(RelationGetDescr(stores), column_types, lengthof(column_types)))
-        raise_mismatch("stores", "was altered");
-    return stores;
+    return ec_relations_open_table("stores", column_types, lengthof(column_types), lockmode);
 }
 
 bool ec_relations_has_store(Relation stores, text *store)

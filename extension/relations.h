@@ -46,6 +46,10 @@ extern ec_relations ec_relations_open(text *store, LOCKMODE lockmode);
 /* Close them. Locks stay to the end of the transaction, as on every table that it used. */
 extern void ec_relations_close(ec_relations *relations);
 
+/* Open one of our other tables. Missing, or columns of other types: relation_mismatch. */
+extern Relation ec_relations_open_table(const char *name, const Oid *column_types, int count,
+                                        LOCKMODE lockmode);
+
 /* The table of stores, and whether it has one. */
 extern Relation ec_relations_open_stores(LOCKMODE lockmode);
 extern bool ec_relations_has_store(Relation stores, text *store);

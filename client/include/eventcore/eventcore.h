@@ -67,7 +67,12 @@ extern "C" {
     X(RELATION_MISMATCH, relation_mismatch, 113, "the store's tables are not as expected")         \
     X(STORE_EXISTS, store_exists, 114, "there is such a store already")                            \
     X(INVALID_STORE_NAME, invalid_store_name, 115, "the name of a store is not valid")           \
-    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")
+    X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")                     \
+    X(INVALID_PROJECTION, invalid_projection, 135, "a projection's definition is not valid")       \
+    X(PROJECTION_EXISTS, projection_exists, 136, "there is such a projection already")             \
+    X(PROJECTION_NOT_FOUND, projection_not_found, 137, "there is no such projection")              \
+    X(PROJECTION_UNUSABLE, projection_unusable, 138, "a projection's owner or handler is gone")    \
+    X(PROJECTION_RECURSION, projection_recursion, 139, "a projection reacts to itself, endlessly")
 
 typedef enum ec_status {
 #define EC_STATUS_(NAME, name, number, description) EC_##NAME = number,
