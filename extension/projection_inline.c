@@ -56,7 +56,7 @@ typedef struct entry {
 static struct {
     MemoryContext memory; /* NULL: no append is at work */
     entry *first;
-    int depth; /* of what is being handled */
+    const entry *handled; /* now; NULL: none yet */
 } queue;
 
 static void table_changed(Datum argument, Oid table)
@@ -155,18 +155,18 @@ static void enqueue(ec_projection *projection, Datum *events, int count)
 {
     entry **last = &queue.first;
     entry *e = palloc(sizeof(entry));
+    int depth = queue.handled == NULL ? 1 : queue.handled->depth + 1;
 
-    if (queue.depth == MOST_REACTIONS)
-        ereport(
-            ERROR,
-            (ec_error_code(EC_ERROR_projection_recursion),
-             errmsg("projection \"%s\" appends in reaction to what it has appended",
-                    projection->name),
-             ec_error_detail(EC_ERROR_projection_recursion, "s", "projection", projection->name),
-             errhint("%d reactions followed on each other. Have its filters leave out what its "
-                     "handler appends.",
-                     MOST_REACTIONS)));
-    *e = (entry){NULL, projection, events, count, queue.depth + 1, GetCurrentSubTransactionId()};
+    if (depth > MOST_REACTIONS)
+        ereport(ERROR, (ec_error_code(EC_ERROR_projection_recursion),
+                        errmsg("projection \"%s\" appends in reaction to what it has appended",
+                               queue.handled->projection->name),
+                        ec_error_detail(EC_ERROR_projection_recursion, "s", "projection",
+                                        queue.handled->projection->name),
+                        errhint("%d reactions followed on each other. Have its filters leave out "
+                                "what its handler appends.",
+                                MOST_REACTIONS)));
+    *e = (entry){NULL, projection, events, count, depth, GetCurrentSubTransactionId()};
     while (*last != NULL)
         last = &(*last)->next;
     *last = e;
@@ -213,7 +213,7 @@ static void work_off(void)
 
         CHECK_FOR_INTERRUPTS();
         queue.first = e->next;
-        queue.depth = e->depth;
+        queue.handled = e;
         ec_projection_handle(e->projection, e->events, e->count);
     }
 }
@@ -243,7 +243,7 @@ void ec_projection_inline(const ec_request *request, ec_event *const *events, in
 
         queue.memory = NULL;
         queue.first = NULL;
-        queue.depth = 0;
+        queue.handled = NULL;
         MemoryContextSwitchTo(caller);
         MemoryContextDelete(memory);
     }

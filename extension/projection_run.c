@@ -309,8 +309,10 @@ static void pass(ec_projection_progress *progress, int64 checkpoint)
 /* The batch has failed: its events one after the other, up to one that cannot be passed. */
 static void handle_one_by_one(batch *b, ErrorData *error, outcome *result)
 {
+    bool is_known = b->count == 1 || ec_projection_is_unusable(error);
+
     for (int i = 0; i < b->count; i++) {
-        if (b->count > 1 && !ec_projection_is_unusable(error))
+        if (!is_known)
             error = try_events(b, i, 1);
         if (error == NULL)
             result->handled++;

@@ -475,7 +475,7 @@ Datum eventcore_replay_parked_projection(PG_FUNCTION_ARGS)
     SPI_execute_with_args("SELECT global_position FROM eventcore.parked_projection_events "
                           "WHERE store = $1 AND name = $2 AND global_position = "
                           "coalesce($3, global_position) ORDER BY global_position",
-                          lengthof(types), types, values, PG_ARGISNULL(1) ? "  n" : NULL, true, 0);
+                          lengthof(types), types, values, PG_ARGISNULL(1) ? "  n" : NULL, false, 0);
     count = SPI_processed;
     positions = MemoryContextAllocHuge(caller, Max(count, 1) * sizeof(int64));
     for (int i = 0; i < count; i++) {

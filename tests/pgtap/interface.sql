@@ -18,7 +18,8 @@ SELECT results_eq(
 SELECT results_eq(
     $$SELECT seqcache, seqincrement, seqcycle FROM pg_sequence WHERE seqrelid = 'eventcore.global_position'::regclass$$,
     $$VALUES (1::bigint, 1::bigint, false)$$, 'positions are drawn one at a time');
-SELECT is(extconfig::regclass[]::text[], ARRAY['eventcore.stores', 'eventcore.events', 'eventcore.global_position'],
+SELECT is(extconfig::regclass[]::text[], ARRAY['eventcore.stores', 'eventcore.events', 'eventcore.global_position',
+        'eventcore.projections', 'eventcore.projection_progress', 'eventcore.parked_projection_events'],
     'pg_dump carries the tables and the sequence')
 FROM pg_extension WHERE extname = 'eventcore';
 
