@@ -9,6 +9,7 @@
  *   versions    each stream against its expected version; all violations, not just the first
  *   ticket      announce the draw (horizon.c), then draw the positions
  *   tuples      and index entries
+ *   projections that run inline (projection_inline.c)
  *
  * Everything up to the ticket only reads. So a conflict is a value, and a command of a batch that
  * fails is passed over without a savepoint: the commands are decided one after the other, each
@@ -26,6 +27,7 @@
 #include "horizon.h"
 #include "idempotency.h"
 #include "miscadmin.h"
+#include "projection_inline.h"
 #include "relations.h"
 #include "stream_lock.h"
 #include "tcop/utility.h"
@@ -124,8 +126,9 @@ static void write_events(ec_request *request, const ec_relations *relations, int
     for (int i = 0; i < request->command_count; i++)
         if (request->commands[i].outcome == EC_REPEATED)
             ec_idempotency_copy_results(&request->commands[i]);
-    pfree(events);
     CommandCounterIncrement(); /* a second append of this statement sees the first */
+    ec_projection_inline(request, events, count, relations);
+    pfree(events);
 }
 
 void ec_append(ec_request *request)

@@ -40,6 +40,16 @@
     ExecInsertIndexTuples(result_relation, slot, estate, false, false, NULL, NIL)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define ec_function_is_executable(function, role)                                                  \
+    (object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define ec_qualified_name_list(name) stringToQualifiedNameList(name, NULL)
+#else
+#define ec_function_is_executable(function, role)                                                  \
+    (pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define ec_qualified_name_list(name) stringToQualifiedNameList(name)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define ec_primary_key_index(table) RelationGetPrimaryKeyIndex(table, false)
 #else

@@ -37,6 +37,11 @@
     X(member_not_found,         "VE026") /* the group is smaller, perhaps resized */               \
     X(member_claimed,           "VE027") /* by another session */                                  \
     X(not_delivered,            "VE028") /* a checkpoint beyond what was fetched: fetch again */   \
+    X(invalid_projection,       "VE035")                                                           \
+    X(projection_exists,        "VE036")                                                           \
+    X(projection_not_found,     "VE037")                                                           \
+    X(projection_unusable,      "VE038") /* its owner or a function is gone or was changed */      \
+    X(projection_recursion,     "VE039") /* appends in reaction to its own events, without end */  \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

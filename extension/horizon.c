@@ -162,7 +162,7 @@ bool ec_horizon_holds_ticket(const ec_relations *relations)
     LockData *held;
 
     if (ticket.transaction != ec_transaction_number())
-        return false; /* it never took one */
+        return false;           /* it never took one */
     held = GetLockStatusData(); /* `ticket` is but the last one, and may be gone */
     for (int i = 0; i < held->nelements; i++)
         holds |= ec_lock_tag_is(&held->locks[i].locktag, class) && held->locks[i].pid == MyProcPid;

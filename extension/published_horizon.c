@@ -71,6 +71,14 @@
 #define PUBLISH_INTERVAL 100
 #define IDLE_INTERVAL 1000
 
+static Relation open_horizon(LOCKMODE lockmode)
+{
+    static const Oid column_types[] = {TEXTOID, INT8OID, TIMESTAMPTZOID};
+
+    return ec_relations_open_table("published_horizon", column_types, lengthof(column_types),
+                                   lockmode);
+}
+
 static bool is_subscribed(Oid events)
 {
     CatCList *subscriptions = SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(events));
@@ -123,7 +131,7 @@ bool ec_published_horizon_is_needed(const ec_relations *relations)
 
     if (!is_subscribed(events))
         return RecoveryInProgress();
-    horizon = ec_relations_open_published_horizon(AccessShareLock);
+    horizon = open_horizon(AccessShareLock);
     if (!arrive_together(events, RelationGetRelid(horizon)))
         raise_not_published(relations, "does not arrive here together with the events",
                             "Let one subscription bring both eventcore.events and "
@@ -134,7 +142,7 @@ bool ec_published_horizon_is_needed(const ec_relations *relations)
 
 int64 ec_published_horizon(const ec_relations *relations, Snapshot snapshot)
 {
-    Relation horizon = ec_relations_open_published_horizon(AccessShareLock);
+    Relation horizon = open_horizon(AccessShareLock);
     ScanKeyData key;
     SysScanDesc scan;
     HeapTuple tuple;
@@ -159,7 +167,7 @@ int64 ec_published_horizon(const ec_relations *relations, Snapshot snapshot)
 /* Run a statement with a store, and perhaps a position, as the owner of the table. */
 static void execute(const char *statement, text *store, int64 position)
 {
-    Relation horizon = ec_relations_open_published_horizon(RowExclusiveLock);
+    Relation horizon = open_horizon(RowExclusiveLock);
     Oid types[] = {TEXTOID, INT8OID};
     Datum values[] = {PointerGetDatum(store), Int64GetDatum(position)};
     Oid caller;

@@ -59,7 +59,8 @@ static Relation open_relation(const char *name, Oid schema, LOCKMODE lockmode)
     return relation;
 }
 
-static Relation open_table(const char *name, const Oid *column_types, int count, LOCKMODE lockmode)
+Relation ec_relations_open_table(const char *name, const Oid *column_types, int count,
+                                 LOCKMODE lockmode)
 {
     Relation table = open_relation(name, get_namespace_oid("eventcore", true), lockmode);
 
@@ -72,14 +73,7 @@ Relation ec_relations_open_stores(LOCKMODE lockmode)
 {
     static const Oid column_types[] = {TEXTOID, TIMESTAMPTZOID};
 
-    return open_table("stores", column_types, lengthof(column_types), lockmode);
-}
-
-Relation ec_relations_open_published_horizon(LOCKMODE lockmode)
-{
-    static const Oid column_types[] = {TEXTOID, INT8OID, TIMESTAMPTZOID};
-
-    return open_table("published_horizon", column_types, lengthof(column_types), lockmode);
+    return ec_relations_open_table("stores", column_types, lengthof(column_types), lockmode);
 }
 
 bool ec_relations_has_store(Relation stores, text *store)

@@ -46,8 +46,9 @@ extern ec_relations ec_relations_open(text *store, LOCKMODE lockmode);
 /* Close them. Locks stay to the end of the transaction, as on every table that it used. */
 extern void ec_relations_close(ec_relations *relations);
 
-/* The table of published horizons (store, position, published_at); see published_horizon.c. */
-extern Relation ec_relations_open_published_horizon(LOCKMODE lockmode);
+/* Open one of our other tables. Missing, or columns of other types: relation_mismatch. */
+extern Relation ec_relations_open_table(const char *name, const Oid *column_types, int count,
+                                        LOCKMODE lockmode);
 
 /* The table of stores, and whether it has one. */
 extern Relation ec_relations_open_stores(LOCKMODE lockmode);

@@ -120,10 +120,10 @@ static bool queue_for_gate(Oid gate)
 }
 
 /*
- * Take the gate for this transaction alone. With stream locks in hand somebody may be waiting for
- * us while holding the gate open: then give up after deadlock_timeout.
+ * Take the gate for this transaction alone. With locks in hand somebody may be waiting for us while
+ * holding the gate open: then give up after deadlock_timeout.
  */
-static void close_gate(Oid gate)
+static void close_gate(Oid gate, bool holds_others)
 {
     TimestampTz start = GetCurrentTimestamp();
     long nap = GATE_FIRST_NAP_MS;
@@ -131,13 +131,15 @@ static void close_gate(Oid gate)
     while (!ConditionalLockRelationOid(gate, ShareRowExclusiveLock) && !queue_for_gate(gate)) {
         TimestampTz now = GetCurrentTimestamp();
 
-        if (held.count > 0 && TimestampDifferenceExceeds(start, now, DeadlockTimeout))
-            raise_stream_locked("the transaction needs more locks than its share, and holds some");
+        if (holds_others && TimestampDifferenceExceeds(start, now, DeadlockTimeout))
+            raise_stream_locked(
+                "the transaction must be the only one that appends, and holds locks "
+                "that another one may wait for");
         if (LockTimeout > 0 && TimestampDifferenceExceeds(start, now, LockTimeout))
             ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                             errmsg("canceling statement due to lock timeout"),
-                            errdetail("An append to this many streams waits until no other append "
-                                      "is open.")));
+                            errdetail("What changes an inline projection, or appends to this many "
+                                      "streams, waits until no other append is open.")));
         /* A cancellation that comes with our own timeout looks like it. */
         if (StatementTimeout > 0 &&
             TimestampDifferenceExceeds(GetCurrentStatementStartTimestamp(), now, StatementTimeout))
@@ -210,6 +212,15 @@ static void lock_stream(const ec_stream *stream, bool exclusive, bool set_is_clo
     held.highest = Max(held.highest, stream->lock_tag);
 }
 
+static void forget_other_transaction(void)
+{
+    if (held.transaction != ec_transaction_number()) {
+        held.transaction = ec_transaction_number();
+        held.count = 0;
+        held.highest = 0;
+    }
+}
+
 void ec_stream_lock_request(const ec_request *request, const ec_relations *relations)
 {
     LOCKTAG closed_set = ec_lock_tag(0, EC_LOCK_CLOSED_SET);
@@ -219,12 +230,7 @@ void ec_stream_lock_request(const ec_request *request, const ec_relations *relat
 
     for (int i = 0; i < request->stream_count; i++)
         count += request->streams[i].used;
-    if (held.transaction != ec_transaction_number()) {
-        held.transaction = ec_transaction_number();
-        held.count = 0;
-        held.highest = 0;
-    }
-
+    forget_other_transaction();
     SET_LOCKTAG_RELATION(gate, MyDatabaseId, relations->gate);
     if (LockHeldByMe(&gate, ShareRowExclusiveLock))
         return;
@@ -233,7 +239,7 @@ void ec_stream_lock_request(const ec_request *request, const ec_relations *relat
         if (held.count > 0)
             refresh_held();
         if (held.count + count > lock_budget()) {
-            close_gate(relations->gate);
+            close_gate(relations->gate, held.count > 0);
             return;
         }
     }
@@ -250,6 +256,19 @@ void ec_stream_lock_request(const ec_request *request, const ec_relations *relat
             exclusive |= request->streams[++i].written;
         lock_stream(stream, exclusive, set_is_closed);
     }
+}
+
+void ec_stream_lock_take_gate(const ec_relations *relations, bool holds_others)
+{
+    LOCKTAG gate;
+
+    SET_LOCKTAG_RELATION(gate, MyDatabaseId, relations->gate);
+    if (LockHeldByMe(&gate, ShareRowExclusiveLock))
+        return;
+    forget_other_transaction();
+    if (held.count > 0)
+        refresh_held();
+    close_gate(relations->gate, holds_others || held.count > 0);
 }
 
 void ec_stream_lock_close_set(void)

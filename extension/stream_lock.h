@@ -15,6 +15,13 @@ extern uint64 ec_stream_lock_tag(text *store, const char *stream_id, int length)
  */
 extern void ec_stream_lock_request(const ec_request *request, const ec_relations *relations);
 
+/*
+ * Take the gate: until the end of the transaction nobody else appends, to any store, and all that
+ * was appended before has ended. Waits for open appends; one that holds what they may be waiting
+ * for (`holds_others`) gives up after deadlock_timeout and raises stream_locked.
+ */
+extern void ec_stream_lock_take_gate(const ec_relations *relations, bool holds_others);
+
 /* From now on this transaction locks no other streams than it holds. */
 extern void ec_stream_lock_close_set(void);
 

@@ -21,8 +21,8 @@ SELECT results_eq(
 SELECT is(extconfig::regclass[]::text[], ARRAY['eventcore.stores', 'eventcore.events', 'eventcore.global_position',
     'eventcore.published_horizon',
     'eventcore.subscriptions', 'eventcore.subscription_members',
-    'eventcore.subscriptions', 'eventcore.subscription_members',
-    'eventcore.deliveries'],
+    'eventcore.deliveries',
+    'eventcore.projections', 'eventcore.projection_progress', 'eventcore.parked_projection_events'],
     'pg_dump carries the tables and the sequence')
 FROM pg_extension WHERE extname = 'eventcore';
 

@@ -76,7 +76,12 @@ extern "C" {
     X(INVALID_SUBSCRIPTION, invalid_subscription, 125, "a subscription cannot be like that")       \
     X(MEMBER_NOT_FOUND, member_not_found, 126, "the consumer group has no such member")            \
     X(MEMBER_CLAIMED, member_claimed, 127, "another session has claimed the member")               \
-    X(NOT_DELIVERED, not_delivered, 128, "the checkpoint lies beyond what was delivered")
+    X(NOT_DELIVERED, not_delivered, 128, "the checkpoint lies beyond what was delivered")          \
+    X(INVALID_PROJECTION, invalid_projection, 135, "a projection's definition is not valid")       \
+    X(PROJECTION_EXISTS, projection_exists, 136, "there is such a projection already")             \
+    X(PROJECTION_NOT_FOUND, projection_not_found, 137, "there is no such projection")              \
+    X(PROJECTION_UNUSABLE, projection_unusable, 138, "a projection's owner or handler is gone")    \
+    X(PROJECTION_RECURSION, projection_recursion, 139, "a projection reacts to itself, endlessly")
 
 typedef enum ec_status {
 #define EC_STATUS_(NAME, name, number, description) EC_##NAME = number,
