@@ -71,6 +71,8 @@
 #define PUBLISH_INTERVAL 100
 #define IDLE_INTERVAL 1000
 
+#define POSITION_COLUMN 2
+
 static Relation open_horizon(LOCKMODE lockmode)
 {
     static const Oid column_types[] = {TEXTOID, INT8OID, TIMESTAMPTZOID};
@@ -153,7 +155,8 @@ int64 ec_published_horizon(const ec_relations *relations, Snapshot snapshot)
     scan = systable_beginscan(horizon, ec_primary_key_index(horizon), true, snapshot, 1, &key);
     tuple = systable_getnext(scan);
     if (HeapTupleIsValid(tuple))
-        position = DatumGetInt64(heap_getattr(tuple, 2, RelationGetDescr(horizon), &is_null));
+        position = DatumGetInt64(
+            heap_getattr(tuple, POSITION_COLUMN, RelationGetDescr(horizon), &is_null));
     systable_endscan(scan);
     table_close(horizon, NoLock);
     if (position < 0)
@@ -250,10 +253,16 @@ Datum eventcore_unpublish_horizon(PG_FUNCTION_ARGS)
     PG_RETURN_BOOL(was_published);
 }
 
+/* Whether there are stores to publish for: not where the rows come from another server. Needs SPI.
+ */
 static bool any_is_published(void)
 {
+    ec_relations relations = ec_relations_open(cstring_to_text("default"), AccessShareLock);
+    bool is_replica = is_subscribed(RelationGetRelid(relations.events));
+
+    ec_relations_close(&relations);
     SPI_execute("SELECT FROM eventcore.published_horizon", true, 1);
-    return SPI_processed > 0;
+    return SPI_processed > 0 && !is_replica;
 }
 
 /* Publish for all stores that have news. Returns whether there were any. Needs SPI. */
@@ -274,8 +283,7 @@ static bool publish_news(void)
         Datum store = SPI_getbinval(news->vals[i], news->tupdesc, 1, &is_null);
         ec_relations relations = ec_relations_open(DatumGetTextPP(store), AccessShareLock);
 
-        if (!is_subscribed(RelationGetRelid(relations.events)))
-            publish(&relations);
+        publish(&relations);
         ec_relations_close(&relations);
     }
     return count > 0;
@@ -287,7 +295,7 @@ long ec_published_horizon_work(void)
     TimestampTz now = GetCurrentTimestamp();
     long delay = -2;
 
-    if (!TimestampDifferenceExceeds(last_time, now, PUBLISH_INTERVAL))
+    if (now >= last_time && !TimestampDifferenceExceeds(last_time, now, PUBLISH_INTERVAL))
         return PUBLISH_INTERVAL;
     last_time = now;
 

@@ -30,7 +30,8 @@ COMMENT ON FUNCTION eventcore.read_all(
 after: the global_position to begin behind (exclusive); null: the beginning, or, backward, the end. max_count: at most so many events, of those that pass the filters; null: all. backward: newest first, so that "behind" means older.
 Filters, all of which must hold: types: one of these event types. category: of the stream (what stands before the first "-"). prefix: of the stream id, literally. pattern: of the stream id as a glob: * any characters, ? one, [a-z] one of these, [!x] none of these; nothing else is special. correlation_id: in the metadata. member and group_size: streams are shared out by a hash of their ids over members 0 to group_size - 1 (at most 1024).
 A filter reads on from "after" row by row; see add_index() for those that one can have an index.
-Errors: position_beyond_log (VE009) if no such position was ever drawn: the log was restored, or lost its tail; invalid_filter (VE016).';
+On a standby, and where events arrive by logical replication: up to what publish_horizon() has published on the server where the log is written. A reader that stands behind that, since it comes from there, is given nothing yet.
+Errors: position_beyond_log (VE009) if no such position was ever drawn: the log was restored, or lost its tail; invalid_filter (VE016); horizon_not_published (VE020).';
 
 CREATE FUNCTION eventcore.read_category(
     category   text,
@@ -62,7 +63,8 @@ COMMENT ON FUNCTION eventcore.last_position(text) IS
 CREATE FUNCTION eventcore.safe_position(store text DEFAULT 'default') RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_safe_position';
 COMMENT ON FUNCTION eventcore.safe_position(text) IS
-'How far the log is settled: up to here read_all() can give events now. To measure lag by, not to read by: a query with WHERE global_position <= safe_position() uses a snapshot that is older than this value, and skips events.';
+'How far the log is settled: up to here read_all() can give events now. On a standby: what is published. To measure lag by, not to read by: a query with WHERE global_position <= safe_position() uses a snapshot that is older than this value, and skips events.
+Errors: horizon_not_published (VE020).';
 
 CREATE FUNCTION eventcore.wait_for(
     after          bigint,
