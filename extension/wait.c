@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "errors.h"
 #include "fmgr.h"
 #include "horizon.h"
@@ -19,9 +20,11 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "wakeup.h"
 
+#define ROWS_A_GLANCE 64
 #define ROWS_A_LOOK 10000 /* that no snapshot gets old */
 #define LONGEST_WAIT_MS (24 * 60 * 60 * INT64CONST(1000))
 
@@ -29,6 +32,7 @@ typedef struct wait {
     text *store;
     ec_log_filter filter;
     int64 position; /* looked at */
+    bool has_looked;
     bool is_at_end; /* of the log, as far as it was settled */
     MemoryContext memory;
 } wait;
@@ -74,23 +78,54 @@ static void receive_nothing(ec_event_scan *scan, void *context)
     (void)context;
 }
 
+/*
+ * Whether a look is worth its while: most of its cost is to find out which appends are open
+ * (horizon.c), and who wants other events than those that come in looks for nothing most of the
+ * time. So first see whether any of the next rows passes the filter, settled or not.
+ */
+static bool glance(wait *w, const ec_relations *relations)
+{
+    ec_event_scan scan;
+    bool passes = false;
+    bool follows_on = true;
+
+    PushActiveSnapshot(GetLatestSnapshot());
+    ec_event_scan_log(&scan, relations, GetActiveSnapshot());
+    ec_event_scan_seek_position(&scan, w->position, ForwardScanDirection);
+    for (int rows = 0; !passes && ec_event_scan_next(&scan); rows++) {
+        int64 position = DatumGetInt64(ec_event_scan_value(&scan, EC_GLOBAL_POSITION, NULL));
+
+        follows_on &= position == w->position + 1; /* then it is settled (log_reader.c) */
+        passes = rows == ROWS_A_GLANCE || ec_log_filter_passes(&w->filter, &scan);
+        if (follows_on && !passes)
+            w->position = position;
+    }
+    ec_event_scan_end(&scan);
+    PopActiveSnapshot();
+    return passes;
+}
+
 static bool look_with_locks(wait *w)
 {
     ec_relations relations = ec_relations_open(w->store, AccessShareLock);
     ec_log_reader reader = {
         .relations = &relations,
         .filter = &w->filter,
-        .position = w->position,
         .max_count = 1,
         .max_scanned = ROWS_A_LOOK,
         .receive = receive_nothing,
     };
-    bool found;
+    bool found = false;
 
     refuse_own_append(&relations);
-    found = ec_log_read(&reader) > 0;
+    /* The first look is a whole one: it checks the position. */
+    if (!w->has_looked || RecoveryInProgress() || glance(w, &relations)) {
+        reader.position = w->position;
+        found = ec_log_read(&reader) > 0;
+        w->position = reader.position;
+    }
     ec_relations_close(&relations);
-    w->position = reader.position;
+    w->has_looked = true;
     w->is_at_end = reader.max_scanned > 0;
     return found;
 }
