@@ -459,6 +459,7 @@ COMMENT ON FUNCTION eventcore.fetch(text, integer, bigint, interval, text) IS
 subscription: its name. member: 0 to group_size - 1. max_count: at most so many events; null: all. wait: if there are none, wait so long for some.
 Until eventcore.commit_checkpoint() says that they are done, the same events come again. To have each take effect exactly once, fetch, write and commit the checkpoint in one transaction. The member is locked until the transaction ends: two sessions with one member take turns. (While it waits it does not hold that lock, unless the transaction has it already.)
 The statement that calls it has the snapshot with which it began: if it also reads what another consumer of the member has written meanwhile, it reads what was before. So fetch in a statement of its own, or write with INSERT ... ON CONFLICT DO UPDATE, which works on the newest row.
+A transaction that fetches for several members does so in ascending order, lest it deadlock (40P01) with a resize.
 It returns no events if there are none; also, though seldom, before the wait is over, or though there are some, when it has looked at 1,000,000 others: call it again, in the next transaction. Then it has moved the checkpoint by itself, so that nothing is looked at twice.
 Errors: subscription_not_found (VE023), invalid_subscription (VE025: of the acknowledged kind), member_not_found (VE026), member_claimed (VE027); 40001 in REPEATABLE READ, if the member has moved since the snapshot.';
 
