@@ -433,7 +433,7 @@ BEGIN
             m_.checkpoint, wait, s.types, s.category, s.prefix, s.pattern, s.correlation_id,
             m_.member, s.group_size, s.store)
         FROM eventcore.subscription_members AS m_
-        WHERE m_.store = s.store AND m_.subscription = s.name AND m_.member = fetch.member;
+        WHERE m_.store = s.store AND m_.subscription = s.name AND m_.member = "fetch".member;
     END IF;
 
     m := eventcore.lock_member(subscription, member, store);
@@ -458,6 +458,8 @@ COMMENT ON FUNCTION eventcore.fetch(text, integer, bigint, interval, text) IS
 'The next events behind the checkpoint of a member of a subscription, in global order.
 subscription: its name. member: 0 to group_size - 1. max_count: at most so many events; null: all. wait: if there are none, wait so long for some.
 Until eventcore.commit_checkpoint() says that they are done, the same events come again. To have each take effect exactly once, fetch, write and commit the checkpoint in one transaction. The member is locked until the transaction ends: two sessions with one member take turns. (While it waits it does not hold that lock, unless the transaction has it already.)
+The statement that calls it has the snapshot with which it began: if it also reads what another consumer of the member has written meanwhile, it reads what was before. So fetch in a statement of its own, or write with INSERT ... ON CONFLICT DO UPDATE, which works on the newest row.
+A transaction that fetches for several members does so in ascending order, lest it deadlock (40P01) with a resize.
 It returns no events if there are none; also, though seldom, before the wait is over, or though there are some, when it has looked at 1,000,000 others: call it again, in the next transaction. Then it has moved the checkpoint by itself, so that nothing is looked at twice.
 Errors: subscription_not_found (VE023), invalid_subscription (VE025: of the acknowledged kind), member_not_found (VE026), member_claimed (VE027); 40001 in REPEATABLE READ, if the member has moved since the snapshot.';
 
@@ -471,9 +473,9 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_
 DECLARE
     m eventcore.subscription_members := eventcore.lock_member(subscription, member, store);
 BEGIN
-    IF "position" <= m.checkpoint THEN
+    IF ("position" > m.checkpoint) IS NOT TRUE THEN
         RETURN m.checkpoint;
-    ELSIF ("position" <= m.delivered) IS NOT TRUE THEN
+    ELSIF "position" > m.delivered THEN
         RAISE EXCEPTION 'member % of subscription "%" was not given events up to position %',
             member, subscription, "position" USING
             ERRCODE = 'VE028',
@@ -486,7 +488,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION eventcore.commit_checkpoint(text, integer, bigint, text) IS
 'Say that a member of a subscription is done with all events up to a position: the global_position of the last one.
-Returns the checkpoint of the member. It never moves backwards: a position at or below it changes nothing, so that it does no harm to say it twice.
+Returns the checkpoint of the member. It never moves backwards: a position at or below it changes nothing, so that it does no harm to say it twice; nor does null, the maximum over no events.
 Errors: not_delivered (VE028) for a position beyond what eventcore.fetch() gave; the others as of eventcore.fetch().';
 
 CREATE FUNCTION eventcore.claim_member(subscription text, store text DEFAULT 'default')

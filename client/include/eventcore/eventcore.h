@@ -70,7 +70,7 @@ extern "C" {
     X(INVALID_FILTER, invalid_filter, 116, "a filter of the log is not valid")                     \
     X(SUBSCRIPTION_NOT_FOUND, subscription_not_found, 123, "there is no such subscription")        \
     X(SUBSCRIPTION_EXISTS, subscription_exists, 124, "there is such a subscription already")       \
-    X(INVALID_SUBSCRIPTION, invalid_subscription, 125, "a subscription cannot be like that")           \
+    X(INVALID_SUBSCRIPTION, invalid_subscription, 125, "a subscription cannot be like that")       \
     X(MEMBER_NOT_FOUND, member_not_found, 126, "the consumer group has no such member")            \
     X(MEMBER_CLAIMED, member_claimed, 127, "another session has claimed the member")               \
     X(NOT_DELIVERED, not_delivered, 128, "the checkpoint lies beyond what was delivered")
