@@ -363,8 +363,9 @@ DECLARE
     s        eventcore.subscriptions := eventcore.find_subscription(subscription, 'acknowledged', store);
     deadline timestamptz := clock_timestamp() + wait;
     until    timestamptz;
-    given    int := 0;
-    n        int;
+    given    int;
+    new      int;
+    frontier bigint;
     woken    boolean := false;
 BEGIN
     IF max_count IS NULL OR max_count < 1 OR visibility < '0' THEN
@@ -377,15 +378,15 @@ BEGIN
         GET DIAGNOSTICS given = ROW_COUNT;
         IF given < max_count THEN
             RETURN QUERY SELECT * FROM eventcore.hand_out(subscription, max_count - given, until, store);
-            GET DIAGNOSTICS n = ROW_COUNT;
-            given := given + n;
+            GET DIAGNOSTICS new = ROW_COUNT;
+            given := given + new;
         END IF;
         EXIT WHEN given > 0 OR clock_timestamp() >= deadline OR deadline IS NULL;
 
         -- Whoever moved the frontier holds its lock until the transaction ends, so it must not wait.
-        n := s.checkpoint;
+        frontier := s.checkpoint;
         s := eventcore.find_subscription(subscription, 'acknowledged', store);
-        EXIT WHEN s.checkpoint > n;
+        EXIT WHEN s.checkpoint <> frontier;
         IF woken THEN
             PERFORM pg_sleep(0.02); -- for new events that are another's
         END IF;
@@ -401,7 +402,7 @@ END
 $$;
 COMMENT ON FUNCTION eventcore.receive(text, int, interval, interval, text) IS
 'Receive events of a subscription of kind acknowledged: first those that are due again, the longest due first, then new ones. Nobody else gets them until they are given back or their visibility ends. Acknowledge each with ack(); commit first, for until then no other consumer gets new events (those that are due again they get), and after a rollback nothing was received.
-max_count: at most so many. wait: how long to wait for the first one; it may return nothing sooner than that, so ask again in a loop. visibility: how long to keep them from others; null: as the subscription says.
+max_count: at most so many. wait: how long to wait for the first one (what others give back is seen within a second). It may return nothing although there is something, and before that time: another consumer was faster, or a filter passed none of 1,000,000 events; so ask again, in a loop. visibility: how long to keep them from others; null: as the subscription says.
 attempt in the result is the number of the delivery, from 1. An event that was delivered max_attempts times is parked instead. If the subscription keeps order, a stream has at most one event in flight, so that of each stream only the first event that is not done is given.
 Errors: subscription_not_found (VE023), invalid_subscription (VE025) for the other kind, position_beyond_log (VE009). In REPEATABLE READ and above also 40001.';
 
