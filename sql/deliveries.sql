@@ -7,8 +7,8 @@
 -- table holds what is being worked on and what is stuck, and not the log.
 --
 -- Receiving takes what is due first, and skips rows that are locked; then it moves the frontier on,
--- under a lock of the subscription's row, which nobody waits for either: whoever does not get it goes
--- without new events this time. The frontier and the rows of the events that it passed commit together.
+-- under a lock of the subscription's row, which nobody queues for either: whoever does not get it in a
+-- few milliseconds goes without new events this time. The frontier and the rows of the events that it passed commit together.
 --
 -- Keeping order. If the events of a stream wait for each other, the table has one row a stream: that of
 -- the first event that is not done. An event whose stream has a row already is *held back*: it gets no
@@ -20,8 +20,8 @@
 -- a receiver sees the row and holds an event back: nobody would ever find the event. Therefore the
 -- receiver locks the row before it writes held_until. If it cannot (the acknowledgement is under way,
 -- and may stay so for long), it gives the event a row of its own, which is not handed out as long as
--- there is a row of the same stream before it. That is the one case of two rows for one stream.
--- held_until always stands in the last row of a stream, so it never reaches beyond the next one.
+-- there is a row of the same stream before it. That is the one case of two rows for one stream. Only
+-- the last row of a stream has its held_until raised, so that it never reaches to the next row.
 --
 -- Plans. The table is now empty and now large, and neither the statistics nor a plan that a session has
 -- kept know of it in time; on an empty table every index seems as good as another. So the queries leave
@@ -288,7 +288,7 @@ BEGIN
 
     LOOP
         SELECT array_agg((e.stream_id, e.version, e.global_position, e.event_id, e.type,
-                                     e.data, e.payload, e.metadata, e.recorded_at)::eventcore.recorded_event)
+                          e.data, e.payload, e.metadata, e.recorded_at)::eventcore.recorded_event)
                    FILTER (WHERE e.stream_id IS NOT NULL),
                max(e.global_position)
         INTO events, looked_at
