@@ -7,8 +7,8 @@
 -- table holds what is being worked on and what is stuck, and not the log.
 --
 -- Receiving takes what is due first, and skips rows that are locked; then it moves the frontier on,
--- under a lock of the subscription's row, which nobody waits for either: whoever does not get it goes
--- without new events this time. The frontier and the rows of the events that it passed commit together.
+-- under a lock of the subscription's row, which nobody queues for either: whoever does not get it in a
+-- few milliseconds goes without new events this time. The frontier and the rows of the events that it passed commit together.
 --
 -- Keeping order. If the events of a stream wait for each other, the table has one row a stream: that of
 -- the first event that is not done. An event whose stream has a row already is *held back*: it gets no
@@ -20,8 +20,8 @@
 -- a receiver sees the row and holds an event back: nobody would ever find the event. Therefore the
 -- receiver locks the row before it writes held_until. If it cannot (the acknowledgement is under way,
 -- and may stay so for long), it gives the event a row of its own, which is not handed out as long as
--- there is a row of the same stream before it. That is the one case of two rows for one stream.
--- held_until always stands in the last row of a stream, so it never reaches beyond the next one.
+-- there is a row of the same stream before it. That is the one case of two rows for one stream. Only
+-- the last row of a stream has its held_until raised, so that it never reaches to the next row.
 --
 -- Plans. The table is now empty and now large, and neither the statistics nor a plan that a session has
 -- kept know of it in time; on an empty table every index seems as good as another. So the queries leave
@@ -288,7 +288,7 @@ BEGIN
 
     LOOP
         SELECT array_agg((e.stream_id, e.version, e.global_position, e.event_id, e.type,
-                                     e.data, e.payload, e.metadata, e.recorded_at)::eventcore.recorded_event)
+                          e.data, e.payload, e.metadata, e.recorded_at)::eventcore.recorded_event)
                    FILTER (WHERE e.stream_id IS NOT NULL),
                max(e.global_position)
         INTO events, looked_at
@@ -363,8 +363,9 @@ DECLARE
     s        eventcore.subscriptions := eventcore.find_subscription(subscription, 'acknowledged', store);
     deadline timestamptz := clock_timestamp() + wait;
     until    timestamptz;
-    given    int := 0;
-    n        int;
+    given    int;
+    new      int;
+    frontier bigint;
     woken    boolean := false;
 BEGIN
     IF max_count IS NULL OR max_count < 1 OR visibility < '0' THEN
@@ -377,15 +378,15 @@ BEGIN
         GET DIAGNOSTICS given = ROW_COUNT;
         IF given < max_count THEN
             RETURN QUERY SELECT * FROM eventcore.hand_out(subscription, max_count - given, until, store);
-            GET DIAGNOSTICS n = ROW_COUNT;
-            given := given + n;
+            GET DIAGNOSTICS new = ROW_COUNT;
+            given := given + new;
         END IF;
         EXIT WHEN given > 0 OR clock_timestamp() >= deadline OR deadline IS NULL;
 
         -- Whoever moved the frontier holds its lock until the transaction ends, so it must not wait.
-        n := s.checkpoint;
+        frontier := s.checkpoint;
         s := eventcore.find_subscription(subscription, 'acknowledged', store);
-        EXIT WHEN s.checkpoint > n;
+        EXIT WHEN s.checkpoint <> frontier;
         IF woken THEN
             PERFORM pg_sleep(0.02); -- for new events that are another's
         END IF;
@@ -401,7 +402,7 @@ END
 $$;
 COMMENT ON FUNCTION eventcore.receive(text, int, interval, interval, text) IS
 'Receive events of a subscription of kind acknowledged: first those that are due again, the longest due first, then new ones. Nobody else gets them until they are given back or their visibility ends. Acknowledge each with ack(); commit first, for until then no other consumer gets new events (those that are due again they get), and after a rollback nothing was received.
-max_count: at most so many. wait: how long to wait for the first one; it may return nothing sooner than that, so ask again in a loop. visibility: how long to keep them from others; null: as the subscription says.
+max_count: at most so many. wait: how long to wait for the first one (what others give back is seen within a second). It may return nothing although there is something, and before that time: another consumer was faster, or a filter passed none of 1,000,000 events; so ask again, in a loop. visibility: how long to keep them from others; null: as the subscription says.
 attempt in the result is the number of the delivery, from 1. An event that was delivered max_attempts times is parked instead. If the subscription keeps order, a stream has at most one event in flight, so that of each stream only the first event that is not done is given.
 Errors: subscription_not_found (VE023), invalid_subscription (VE025) for the other kind, position_beyond_log (VE009). In REPEATABLE READ and above also 40001.';
 

@@ -97,6 +97,16 @@ SELECT results_eq($$EXECUTE shape('subscription_status')$$, ARRAY[
     'lag_events bigint', 'lag_seconds numeric', 'claimed_by integer', 'state text', 'last_error text',
     'last_error_at timestamp with time zone'], 'subscription_status');
 
+SELECT function_returns('eventcore', 'receive', ARRAY['text', 'integer', 'interval', 'interval', 'text'], 'setof eventcore.received_event');
+SELECT function_returns('eventcore', 'ack', ARRAY['text', 'bigint', 'integer', 'text'], 'boolean');
+SELECT function_returns('eventcore', 'ack_batch', ARRAY['text', 'bigint[]', 'integer[]', 'text'], 'bigint');
+SELECT function_returns('eventcore', 'nack', ARRAY['text', 'bigint', 'interval', 'text', 'integer', 'text'], 'boolean');
+SELECT function_returns('eventcore', 'replay_parked', ARRAY['text', 'bigint[]', 'text'], 'bigint');
+SELECT function_returns('eventcore', 'discard_parked', ARRAY['text', 'bigint[]', 'text'], 'bigint');
+SELECT results_eq($$EXECUTE shape('delivery_status')$$, ARRAY[
+    'store text', 'subscription text', 'frontier bigint', 'in_flight bigint', 'waiting bigint', 'parked bigint',
+    'held_streams bigint', 'oldest_position bigint', 'oldest_age interval'], 'delivery_status');
+
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = prolang
       WHERE pronamespace = 'eventcore'::regnamespace AND lanname = 'plpgsql'

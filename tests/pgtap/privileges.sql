@@ -1,6 +1,6 @@
 -- EXECUTE on the functions is all that a role needs; PUBLIC has nothing.
 BEGIN;
-SELECT plan(24);
+SELECT plan(28);
 
 CREATE ROLE eventcore_test_nobody;
 CREATE ROLE eventcore_test_app;
@@ -42,6 +42,11 @@ SELECT results_eq($$SELECT eventcore.claim_member('follower'), eventcore.release
 SELECT lives_ok($$SELECT eventcore.resize_subscription('follower', 1), eventcore.reset_subscription('follower'),
     eventcore.report_error('follower', 'e'), eventcore.drop_subscription('follower'), eventcore.create_subscription('follower')$$,
     'resize, reset, report, drop');
+SELECT lives_ok($$SELECT eventcore.create_subscription('queue', prefix => 'p', acknowledge => true, keep_order => true)$$, 'create a queue');
+SELECT results_eq($$SELECT version, attempt FROM eventcore.receive('queue')$$, $$VALUES (1::bigint, 1)$$, 'receive');
+SELECT results_eq($$SELECT eventcore.ack('queue', min(global_position)), eventcore.discard_parked('queue') FROM eventcore.read_stream('p')$$,
+    $$VALUES (true, 0::bigint)$$, 'ack, which releases the next one, and discard_parked');
+SELECT throws_ok($$SELECT eventcore.release_held(NULL), * FROM eventcore.deliveries$$, '42501', NULL, 'deliveries are out of reach');
 SELECT throws_ok('SELECT * FROM eventcore.subscription_status', '42501', NULL, 'the status is not for everybody');
 SELECT throws_ok($$SELECT eventcore.move_checkpoint('follower', 0, 1, 'default')$$, '42501', NULL, 'nor what the functions share');
 SELECT throws_ok($$UPDATE eventcore.subscription_members SET checkpoint = 0$$, '42501', NULL, 'and checkpoints are out of reach');

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A dump carries events, stores, the sequence and projections; a database restored from it goes on.
+# A dump carries events, stores, the sequence, subscriptions and projections; a database restored from it goes on.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..10
+echo 1..11
 
 createdb dump_from
 createdb dump_to
@@ -18,12 +18,16 @@ PGDATABASE=dump_from sql "CREATE EXTENSION eventcore;
     CREATE FUNCTION done(e eventcore.recorded_event) RETURNS void LANGUAGE sql AS \$\$INSERT INTO handled VALUES ('inline', e.global_position)\$\$;
     CREATE FUNCTION todo(e eventcore.recorded_event) RETURNS void LANGUAGE sql AS \$\$INSERT INTO handled VALUES ('async', e.global_position)\$\$;
     SELECT eventcore.create_projection('inline', 'done', mode => 'inline'), eventcore.create_projection('async', 'todo', category => 'a');
-    SELECT eventcore.run_projection('async', 1)" >/dev/null
+    SELECT eventcore.run_projection('async', 1);
+    SELECT eventcore.create_subscription('queue', acknowledge => true, keep_order => true);
+    SELECT eventcore.park('queue', global_position, 'poison') FROM eventcore.receive('queue', 1)" >/dev/null
 pg_dump dump_from | psql -XAtq -v ON_ERROR_STOP=1 -d dump_to >/dev/null
 content='SELECT * FROM eventcore.events ORDER BY global_position'
 is "$(PGDATABASE=dump_to sql "$content")" "$(PGDATABASE=dump_from sql "$content")" 'all events, with all columns'
 content='SELECT * FROM eventcore.subscriptions; SELECT * FROM eventcore.subscription_members ORDER BY member'
 is "$(PGDATABASE=dump_to sql "$content")" "$(PGDATABASE=dump_from sql "$content")" 'subscriptions, with checkpoints and floors'
+content='SELECT * FROM eventcore.deliveries; SELECT * FROM eventcore.parked'
+is "$(PGDATABASE=dump_to sql "$content")" "$(PGDATABASE=dump_from sql "$content")" 'what is parked'
 is "$(PGDATABASE=dump_to sql "SELECT version, global_position > 3 FROM eventcore.append('a', 2, 'T', NULL)")" '3|t' 'appends go on behind them'
 is "$(PGDATABASE=dump_to sql 'SELECT position FROM eventcore.published_horizon; SELECT eventcore.publish_horizon() = eventcore.last_position()')" '3
 t' 'the published horizon is carried, and goes on'

@@ -6,7 +6,7 @@ set -euo pipefail
 echo 1..37
 cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
-standby() { PGPORT=5433 sql "$1"; }
+standby() { PGPORT=5436 sql "$1"; }
 # Wait until the standby has replayed all that the primary has written. (The commit writes it out.)
 catch_up() {
     local position
@@ -51,11 +51,11 @@ append account-1 A
 directory=$CLUSTER_DIR/standby_log
 "$cluster" server pg_basebackup -D "$directory" -R -c fast -h "$PGHOST" -p "$PGPORT" -U "$PGUSER"
 printf '%s\n' 'max_standby_streaming_delay = -1' "wal_retrieve_retry_interval = '100ms'" >>"$directory/postgresql.conf"
-"$cluster" server pg_ctl start --silent -w -D "$directory" -l "$directory.log" -o '-p 5433'
+"$cluster" server pg_ctl start --silent -w -D "$directory" -l "$directory.log" -o '-p 5436'
 catch_up
 
 # Without a publisher it is an error, not silence.
-PGPORT=5433 psql -XAtq -v VERBOSITY=verbose -c 'SELECT eventcore.read_all()' >"$scratch/error" 2>&1 || true
+PGPORT=5436 psql -XAtq -v VERBOSITY=verbose -c 'SELECT eventcore.read_all()' >"$scratch/error" 2>&1 || true
 is "$(grep -o 'VE020' "$scratch/error")" VE020 'not published'
 is "$(sed -n 's/^DETAIL: *//p' "$scratch/error")" \
     '{"error":"horizon_not_published","store":"default","problem":"is not published"}' 'with details'
@@ -90,7 +90,7 @@ tell early "BEGIN; SELECT FROM eventcore.append('early', 0, 'Early', NULL);"
 append late Late
 is "$(publish) $(list 3)" '3 ' 'an open append holds the horizon back'
 is "$(sql "$row")" "$before" 'and nothing is written as long as nothing changes'
-open reader 5433
+open reader 5436
 tell reader 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM eventcore.events;'
 tell early 'COMMIT;'
 is "$(publish) $(list 3)" '5 Early Late' 'committed, it is read, and in order'
@@ -208,7 +208,7 @@ sql "BEGIN; SELECT FROM eventcore.append('prepared', -1, 'Prepared2', NULL); PRE
 append after BehindPrepared
 catch_up
 "$cluster" server pg_ctl promote --silent -w -D "$directory"
-PGPORT=5433 append new New
+PGPORT=5436 append new New
 is "$(list "$last")" NotPublished 'after promotion the prepared append still holds readers back'
 standby "COMMIT PREPARED 'promoted'"
 is "$(list "$last")" 'NotPublished Prepared2 BehindPrepared New' 'then a reader goes on, skipping and repeating nothing'
