@@ -9,7 +9,10 @@
 #include "event_scan.h"
 #include "log_filter.h"
 
-/* Is given the current event of the scan. Must keep nothing that points into the scan. */
+/*
+ * Is given the current event of the scan. Must keep nothing that points into the scan. May set the
+ * reader's max_count to 0, to be given no more.
+ */
 typedef void (*ec_log_receiver)(ec_event_scan *scan, void *context);
 
 typedef struct ec_log_reader {

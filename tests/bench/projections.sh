@@ -1,6 +1,7 @@
 # Projections: what it costs to keep a table of balances. Async, over a log that is there, against a
-# loop by hand that does the same; and to the append, which an inline one makes longer. Handlers that
-# take one event are plpgsql, those that take a set are SQL.
+# loop by hand that does the same; and to the append, which an inline one makes longer. The handlers are
+# plpgsql, which keeps its plans; a function in SQL is planned again in every batch and every append.
+# A batch of 500 events concerns some 300 accounts.
 
 title='A table of balances of 10,000 accounts, kept by a projection'
 unit='µs an event'
@@ -31,11 +32,12 @@ BEGIN
     INSERT INTO balance VALUES (e.stream_id, (e.data->>'amount')::bigint)
     ON CONFLICT (account) DO UPDATE SET amount = balance.amount + excluded.amount;
 END $$;
-CREATE FUNCTION a_set(events eventcore.recorded_event[]) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION a_set(events eventcore.recorded_event[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO balance
     SELECT stream_id, sum((data->>'amount')::bigint) FROM unnest(events) GROUP BY stream_id
-    ON CONFLICT (account) DO UPDATE SET amount = balance.amount + excluded.amount
-$$;
+    ON CONFLICT (account) DO UPDATE SET amount = balance.amount + excluded.amount;
+END $$;
 CREATE FUNCTION by_hand() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     e     eventcore.recorded_event;
@@ -99,7 +101,7 @@ BEGIN
 END $$;
 
 SELECT eventcore.create_store('appends');
-SELECT count(*) FROM (SELECT array_agg('account-' || i % 10000) AS ids, array_agg('MoneyDeposited'::text) AS types,
+SELECT count(*) FROM (SELECT array_agg('account-' || (10000 * random() ^ 3)::int) AS ids, array_agg('MoneyDeposited'::text) AS types,
                              array_agg('{"amount": 5}'::jsonb) AS data FROM generate_series(1, :events) AS i) AS events,
     eventcore.append_columns(ids, types, data);
 SQL

@@ -46,7 +46,10 @@ SET LOCAL search_path = bank, public;
 SELECT results_eq('SELECT type, who FROM seen', $$VALUES ('One', 'eventcore_test_owner'::name)$$, 'it ran as its owner');
 
 -- Inline: whoever appends. His search_path and temporary tables mean nothing to the handler.
-SELECT eventcore.set_projection_mode('p', 'inline');
+SET LOCAL ROLE eventcore_test_owner;
+CREATE FUNCTION see_inline(e eventcore.recorded_event) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO seen VALUES (e.type, current_user); END $$;
+SELECT eventcore.create_projection('i', 'see_inline', mode => 'inline', types => '{Two}');
 SET LOCAL ROLE eventcore_test_other;
 CREATE TABLE trap.seen (type text, who name);
 CREATE TEMP TABLE seen (type text, who name);
@@ -58,7 +61,7 @@ SELECT is((SELECT count(*) FROM pg_temp.seen) + (SELECT count(*) FROM trap.seen)
 RESET ROLE;
 SET LOCAL search_path = bank, public;
 SELECT results_eq('SELECT who FROM bank.seen WHERE type = ''Two''', $$VALUES ('eventcore_test_owner'::name)$$, 'the owner''s are');
-SELECT eventcore.set_projection_mode('p', 'async');
+SELECT eventcore.drop_projection('i');
 
 -- Steered by its owner, members of that role, and superusers.
 SET LOCAL ROLE eventcore_test_other;

@@ -272,7 +272,29 @@ SELECT * FROM differs();
 SELECT eventcore.run_projection('balance') AS the_one_behind;
 SELECT * FROM differs();
 SELECT sum(events) = (SELECT count(*) FROM eventcore.events WHERE type = 'T') AS all_events FROM balance;
+-- Beside an inline one, which is not behind; a swap that fails stops it, and it is tried again.
+SELECT eventcore.set_projection_mode('balance', 'inline');
+CREATE TABLE balance_new (LIKE balance INCLUDING ALL);
+SELECT eventcore.rebuild_projection('balance', 'apply_new', 'swap');
+SELECT eventcore.rebuild_projection('balance', 'apply_new', 'swap');
+SELECT eventcore.rebuild_projection('balance:rebuild', 'apply_new', 'swap');
+SELECT eventcore.set_projection_mode('balance:rebuild', 'inline');
+CREATE VIEW in_the_way AS SELECT * FROM balance;
+SELECT eventcore.run_projection('balance:rebuild') > 0 AS ran;
+SELECT projection, mode, state, last_error FROM eventcore.projection_status ORDER BY 1;
+SELECT deposit('account-1', 1);
+SELECT * FROM differs();
+DROP VIEW in_the_way;
+SELECT eventcore.resume_projection('balance:rebuild');
+SELECT eventcore.run_projection('balance:rebuild');
+SELECT deposit('account-1', 1);
+SELECT projection, mode, state FROM eventcore.projection_status;
+SELECT * FROM differs();
+-- Given up with the one that it is beside.
+CREATE TABLE balance_new (LIKE balance INCLUDING ALL);
+SELECT eventcore.rebuild_projection('balance', 'apply_new', 'swap');
 SELECT eventcore.drop_projection('balance');
+SELECT count(*) FROM eventcore.projection_status;
 
 -- What cannot be.
 CREATE FUNCTION two(a eventcore.recorded_event, b int) RETURNS void LANGUAGE sql AS '';
