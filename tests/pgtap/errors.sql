@@ -1,6 +1,6 @@
 -- The SQLSTATE and the JSON DETAIL of every error.
 BEGIN;
-SELECT plan(36);
+SELECT plan(42);
 
 -- What a statement fails with: SQLSTATE, DETAIL as jsonb, and whether there is a HINT.
 CREATE FUNCTION pg_temp.failure(statement text, OUT state text, OUT detail jsonb, OUT has_hint boolean)

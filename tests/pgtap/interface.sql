@@ -1,6 +1,6 @@
 -- What the extension consists of: names, shapes, properties and comments.
 BEGIN;
-SELECT plan(39);
+SELECT plan(55);
 
 SELECT has_extension('eventcore');
 SELECT is(extnamespace::regnamespace::text, 'eventcore', 'in its own schema')
