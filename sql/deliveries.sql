@@ -391,11 +391,11 @@ BEGIN
             PERFORM pg_sleep(0.02); -- for new events that are another's
         END IF;
         woken := eventcore.wait_for(s.checkpoint,
-            least(deadline - clock_timestamp(), '1 s', (
+            greatest('0', least(deadline - clock_timestamp(), '1 s', (
                 SELECT d.visible_at FROM eventcore.deliveries AS d
                 WHERE d.store = s.store AND d.subscription = s.name AND d.parked_at IS NULL
                   AND d.visible_at > clock_timestamp()
-                ORDER BY d.visible_at LIMIT 1) - clock_timestamp()),
+                ORDER BY d.visible_at LIMIT 1) - clock_timestamp())), -- the clock moves on meanwhile
             s.types, s.category, s.prefix, s.pattern, s.correlation_id, store => s.store);
     END LOOP;
 END
