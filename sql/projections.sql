@@ -161,7 +161,7 @@ CREATE FUNCTION eventcore.run_projection(
 ) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_run_projection';
 COMMENT ON FUNCTION eventcore.run_projection(text, bigint, text) IS
-'Run an async projection in the current transaction, as its owner, to the end of what is settled, or over max_events events: for a scheduler, or where no background worker runs. Call it for some thousands at a time, and commit.
+'Run an async projection in the current transaction, as its owner, to the end of what is settled, or over max_events events: for a scheduler, or where no background worker runs. Call it for some thousands at a time, and commit: many changes of one row in one transaction are slow.
 Returns how many events the handler has handled. That is 0 if somebody else runs it at the moment, or it is paused, failed, waiting for a retry, or inline. Errors of the handler do not fail the call, but are dealt with as on_error says, with a warning.
 Errors: projection_not_found (VE037), position_beyond_log (VE009).';
 
