@@ -404,9 +404,7 @@ static void start_worker(Oid oid)
         forget(oid);   /* perhaps it was dropped */
     else if (!is_free) /* the worker would wait, and perhaps find the database gone */
         put_off(oid, FIRST_RETRY_MS);
-    else if (RegisterDynamicBackgroundWorker(&worker, NULL))
-        complained = false;
-    else {
+    else if (!RegisterDynamicBackgroundWorker(&worker, NULL)) {
         put_off(oid, FIRST_RETRY_MS);
         if (!complained)
             ereport(LOG,

@@ -3,7 +3,7 @@
 # something to do. They are in nobody's way, come back when they fail, and end with the server.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..23
+echo 1..25
 cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
 # A server of its own. One database has the extension and a duty, one the extension only.
@@ -102,6 +102,24 @@ is "$(logged 'FATAL: .*database.* (does not exist|is being accessed)')" 0 'and n
 export PGDATABASE=copied
 wake
 is "$(becomes there there the worker copied)" there 'the copy has its own'
+
+# Four background workers: the launcher, the one of logical replication, and two for us.
+for n in 1 2; do
+    PGDATABASE=postgres sql "CREATE DATABASE copied$n TEMPLATE copied"
+    becomes there there the worker copied >/dev/null
+    PGDATABASE=copied$n wake
+done
+workers() { PGDATABASE=postgres sql "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'eventcore worker'"; }
+is "$(becomes 1 logged 'cannot start a worker: all background workers')$(workers)" 12 'when there is no room, it says so once'
+without=copied1
+[ -z "$(the worker copied1)" ] || without=copied2
+with=$([ $without = copied1 ] && echo copied2 || echo copied1)
+PGDATABASE=$with no_duty
+PGDATABASE=$with wake
+is "$(becomes there there the worker $without)$(the worker $with)" there 'and goes on when there is'
+PGDATABASE=$without no_duty
+PGDATABASE=$without wake
+becomes gone gone the worker $without >/dev/null
 
 # DROP EXTENSION; a restart; the end.
 is "$(sql 'DROP EXTENSION eventcore' 2>&1)$(becomes gone gone the worker copied)" gone 'DROP EXTENSION ends it'
