@@ -137,5 +137,8 @@ CALL compare('serializable');
 RESET default_transaction_isolation;
 
 -- In any other order of stream ids there is no index on versions.
-ALTER TABLE eventcore.events ALTER stream_id TYPE text COLLATE "POSIX";
+ALTER TABLE eventcore.events DROP CONSTRAINT events_version;
+CREATE UNIQUE INDEX ON eventcore.events (store, stream_id COLLATE "POSIX", version);
 SELECT eventcore.append('a', 1, 'T', '{}');
+
+DROP EXTENSION eventcore;

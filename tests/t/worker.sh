@@ -6,7 +6,7 @@ set -euo pipefail
 echo 1..25
 cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
-# A server of its own. One database has the extension and a duty, one the extension only.
+# A server of its own. One database has the extension and a projection, one the extension only.
 directory=$CLUSTER_DIR/worker
 "$cluster" server initdb -D "$directory" -U "$PGUSER" -A trust -E UTF8 --no-locale --no-sync >/dev/null
 cat >>"$directory/postgresql.conf" <<CONF
@@ -26,11 +26,12 @@ createdb idle
 sql 'CREATE EXTENSION eventcore; CREATE TABLE ran (n int)'
 PGDATABASE=idle sql 'CREATE EXTENSION eventcore'
 
-# The duty: to run a function. Once there is one, `wake` tells the worker.
-duty() { sql "CREATE OR REPLACE FUNCTION public.eventcore_duty() RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN $1; RETURN false; END \$\$"; }
-no_duty() { sql 'DROP FUNCTION public.eventcore_duty'; }
-make_wake() { sql "CREATE FUNCTION public.eventcore_test_wake() RETURNS void LANGUAGE c AS 'eventcore'"; }
-wake() { sql 'SELECT eventcore_test_wake()' >/dev/null; }
+# The duty: a projection, whose handler runs STATEMENT. `wake` tells the worker, and gives it an event.
+handler() { sql "CREATE OR REPLACE FUNCTION public.handle(e eventcore.recorded_event) RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN $1; END \$\$"; }
+duty="SELECT eventcore.create_projection('duty', 'handle')"
+no_duty() { sql "SELECT eventcore.drop_projection('duty')" >/dev/null; }
+event() { sql "SELECT eventcore.append('a', -1, 'T', NULL)" >/dev/null; }
+wake() { sql "SELECT eventcore.resume_projection('duty')" >/dev/null; event; }
 
 # the KIND DATABASE: its process id, if there is one.
 the() { PGDATABASE=postgres sql "SELECT pid FROM pg_stat_activity WHERE backend_type = 'eventcore $1' AND datname IS NOT DISTINCT FROM nullif('${2:-}', '')"; }
@@ -50,40 +51,41 @@ there() { [ -n "$("$@")" ] && echo there; }
 logged() { grep -cE "$1" "$directory.log" || true; }
 
 is "$(becomes there there the launcher)" there 'the launcher'
-make_wake
-duty 'INSERT INTO ran VALUES (1)'
-sql 'BEGIN; SELECT eventcore_test_wake(); ROLLBACK' >/dev/null
+handler 'INSERT INTO ran VALUES (1)'
+sql "BEGIN; $duty; ROLLBACK" >/dev/null
 is "$(the worker busy)" '' 'what is rolled back starts nobody'
-wake
+sql "$duty" >/dev/null
+event
 is "$(becomes there there the worker busy)" there 'a worker is started'
 is "$(becomes t sql 'SELECT count(*) > 0 FROM ran')" t 'and works'
 is "$(becomes 'idle||' sql "SELECT state, backend_xid, backend_xmin FROM pg_stat_activity WHERE backend_type = 'eventcore worker'")" \
     'idle||' 'it sleeps without a snapshot'
 is "$(becomes 0 sql "SELECT count(*) FROM pg_locks WHERE pid = $(the worker busy)")" 0 'and without a lock'
-before=$(sql 'SELECT count(*) FROM ran')
-sql 'SELECT pg_sleep(2)'
-is "$(sql "SELECT count(*) - $before BETWEEN 1 AND 6 FROM ran")" t 'there is no busy loop'
-wake
+transactions='SELECT pg_stat_get_db_xact_commit(oid) FROM pg_database WHERE datname = current_database()'
+before=$(sql "$transactions")
+sql 'SELECT pg_sleep(3)' >/dev/null
+is "$(sql "SELECT ($transactions) - $before < 30")" t 'there is no busy loop'
 is "$(the worker idle)" '' 'nobody runs where there is nothing to do'
 
 # Killed, failing, reloaded.
 pid=$(the worker busy)
 sql "SELECT pg_terminate_backend($pid, 20000)" >/dev/null
 is "$(becomes t sql "SELECT pid <> $pid FROM pg_stat_activity WHERE backend_type = 'eventcore worker'")" t 'terminated, it comes back'
-duty 'PERFORM pg_sleep(600)'
-wake
+handler 'PERFORM pg_sleep(600)'
+event
 becomes t sql "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE backend_type = 'eventcore worker'" >/dev/null
 pid=$(the worker busy)
 is "$(sql "SELECT pg_terminate_backend($pid, 20000)")" t 'also in the middle of its work'
-duty "RAISE 'the duty fails'"
-sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'eventcore worker'" >/dev/null
-becomes t eval '[ "$(logged "the duty fails")" -ge 2 ] && echo t' >/dev/null
-is "$(sleep 2; [ "$(logged 'the duty fails')" -le 6 ] && echo slowly)" slowly 'failing, it is tried again, and says why'
-duty "INSERT INTO ran SELECT setting::int FROM pg_settings WHERE name = 'eventcore.max_event_size'"
-sql 'TRUNCATE ran'
+sql 'ALTER TABLE eventcore.published_horizon RENAME TO spoilt'
+handler "INSERT INTO ran SELECT setting::int FROM pg_settings WHERE name = 'eventcore.max_event_size'"
+becomes t eval '[ "$(logged "ERROR:.*published_horizon.* does not exist")" -ge 2 ] && echo t' >/dev/null
+is "$(sleep 2; [ "$(logged 'ERROR:.*published_horizon.* does not exist')" -le 6 ] && echo slowly)" slowly 'failing, it is tried again, and says why'
+sql 'TRUNCATE ran; ALTER TABLE eventcore.spoilt RENAME TO published_horizon'
+event
 is "$(becomes t sql 'SELECT count(*) > 0 FROM ran')" t 'it recovers'
 sql 'ALTER SYSTEM SET eventcore.max_event_size = 4321'
 sql 'SELECT pg_reload_conf()' >/dev/null
+event
 is "$(becomes t sql 'SELECT count(*) > 0 FROM ran WHERE n = 4321')" t 'it reads the configuration again'
 pid=$(the launcher)
 sql "SELECT pg_terminate_backend($pid, 20000)" >/dev/null
@@ -115,15 +117,18 @@ without=copied1
 [ -z "$(the worker copied1)" ] || without=copied2
 with=$([ $without = copied1 ] && echo copied2 || echo copied1)
 PGDATABASE=$with no_duty
-PGDATABASE=$with wake
+PGDATABASE=$with event
 is "$(becomes there there the worker $without)$(the worker $with)" there 'and goes on when there is'
 PGDATABASE=$without no_duty
-PGDATABASE=$without wake
+PGDATABASE=$without event
 becomes gone gone the worker $without >/dev/null
 
 # DROP EXTENSION; a restart; the end.
+sql 'DROP FUNCTION handle'
 is "$(sql 'DROP EXTENSION eventcore' 2>&1)$(becomes gone gone the worker copied)" gone 'DROP EXTENSION ends it'
-sql 'CREATE EXTENSION eventcore; TRUNCATE ran'
+sql 'CREATE EXTENSION eventcore'
+handler 'INSERT INTO ran VALUES (1)'
+sql "$duty" >/dev/null
 stop fast
 start
 is "$(becomes there there the worker copied)" there 'it starts with the server'
