@@ -18,11 +18,6 @@
 #define FOLLOW_ROWS 1000000
 #define BACKLOG_ROWS 10000
 
-static text *text_argument(FunctionCallInfo fcinfo, int argument)
-{
-    return PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument);
-}
-
 static const int64 *floors_of(ArrayType *floors)
 {
     if (ARR_NDIM(floors) != 1 || ARR_DIMS(floors)[0] != EC_LOG_SLOTS || ARR_HASNULL(floors))
@@ -34,31 +29,16 @@ static const int64 *floors_of(ArrayType *floors)
 /* (..., types, category, prefix, pattern, correlation_id, member, group_size, floors, ...) */
 static ec_log_filter filter_argument(FunctionCallInfo fcinfo, int first)
 {
-    ec_log_filter filter = {
-        .category = text_argument(fcinfo, first + 1),
-        .prefix = text_argument(fcinfo, first + 2),
-        .pattern = text_argument(fcinfo, first + 3),
-        .correlation_id = text_argument(fcinfo, first + 4),
-    };
+    ec_log_filter filter = ec_log_filter_arguments(fcinfo, first);
     int member = PG_ARGISNULL(first + 5) ? 0 : PG_GETARG_INT32(first + 5);
     int group_size = PG_ARGISNULL(first + 6) ? 1 : PG_GETARG_INT32(first + 6);
 
-    ec_log_filter_set_types(&filter, PG_ARGISNULL(first) ? NULL : PG_GETARG_ARRAYTYPE_P(first));
     if (!PG_ARGISNULL(first + 7))
         filter.floors = floors_of(PG_GETARG_ARRAYTYPE_P(first + 7));
     if (group_size != 1 || filter.floors != NULL) /* a group of one need not hash */
         ec_log_filter_set_group(&filter, member, group_size);
     ec_log_filter_prepare(&filter);
     return filter;
-}
-
-static void add_row(ec_event_scan *scan, void *rows)
-{
-    Datum values[EC_ROW_COLUMNS];
-    bool nulls[EC_ROW_COLUMNS];
-
-    ec_read_row(scan, values, nulls);
-    ec_rows_add(rows, values, nulls);
 }
 
 /*
@@ -77,7 +57,7 @@ Datum eventcore_follow(PG_FUNCTION_ARGS)
         .position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0),
         .max_count = ec_read_max_count(fcinfo, 1),
         .max_scanned = FOLLOW_ROWS,
-        .receive = add_row,
+        .receive = ec_read_add_row,
         .context = rows,
     };
     Datum values[EC_ROW_COLUMNS] = {0};

@@ -9,22 +9,8 @@
 #include "rows.h"
 #include "utils/snapmgr.h"
 
-static void add_row(ec_event_scan *scan, void *rows)
-{
-    Datum values[EC_ROW_COLUMNS];
-    bool nulls[EC_ROW_COLUMNS];
-
-    ec_read_row(scan, values, nulls);
-    ec_rows_add(rows, values, nulls);
-}
-
-static text *text_argument(FunctionCallInfo fcinfo, int argument)
-{
-    return PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument);
-}
-
 typedef struct arguments {
-    int after, max_count, types, backward, member, store; /* group_size stands behind member */
+    int after, max_count, backward, member, store; /* group_size stands behind member */
 } arguments;
 
 /* Return what passes the filter, whose other conditions are set. */
@@ -37,19 +23,14 @@ static Datum read_log(FunctionCallInfo fcinfo, const arguments *at, ec_log_filte
         .max_count = ec_read_max_count(fcinfo, at->max_count),
         .max_scanned = PG_INT64_MAX,
         .backward = !PG_ARGISNULL(at->backward) && PG_GETARG_BOOL(at->backward),
-        .receive = add_row,
+        .receive = ec_read_add_row,
         .context = ec_read_begin_rows(fcinfo),
     };
 
     reader.position = !PG_ARGISNULL(at->after) ? PG_GETARG_INT64(at->after)
                       : reader.backward        ? PG_INT64_MAX
                                                : 0;
-    ec_log_filter_set_types(filter,
-                            PG_ARGISNULL(at->types) ? NULL : PG_GETARG_ARRAYTYPE_P(at->types));
-    if (!PG_ARGISNULL(at->member) || !PG_ARGISNULL(at->member + 1))
-        ec_log_filter_set_group(filter, PG_ARGISNULL(at->member) ? -1 : PG_GETARG_INT32(at->member),
-                                PG_ARGISNULL(at->member + 1) ? -1
-                                                             : PG_GETARG_INT32(at->member + 1));
+    ec_log_filter_group_arguments(filter, fcinfo, at->member);
     ec_log_filter_prepare(filter);
     relations = ec_relations_open(ec_store_argument(fcinfo, at->store), AccessShareLock);
     (void)ec_log_read(&reader);
@@ -64,13 +45,8 @@ static Datum read_log(FunctionCallInfo fcinfo, const arguments *at, ec_log_filte
 PG_FUNCTION_INFO_V1(eventcore_read_all);
 Datum eventcore_read_all(PG_FUNCTION_ARGS)
 {
-    static const arguments at = {0, 1, 2, 7, 8, 10};
-    ec_log_filter filter = {
-        .category = text_argument(fcinfo, 3),
-        .prefix = text_argument(fcinfo, 4),
-        .pattern = text_argument(fcinfo, 5),
-        .correlation_id = text_argument(fcinfo, 6),
-    };
+    static const arguments at = {0, 1, 7, 8, 10};
+    ec_log_filter filter = ec_log_filter_arguments(fcinfo, 2);
 
     return read_log(fcinfo, &at, &filter);
 }
@@ -82,14 +58,16 @@ Datum eventcore_read_all(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(eventcore_read_category);
 Datum eventcore_read_category(PG_FUNCTION_ARGS)
 {
-    static const arguments at = {1, 2, 3, 4, 5, 7};
-    ec_log_filter filter = {.category = text_argument(fcinfo, 0)};
+    static const arguments at = {1, 2, 4, 5, 7};
+    ec_log_filter filter = {0};
 
-    if (filter.category == NULL)
+    if (PG_ARGISNULL(0))
         ereport(ERROR, (ec_error_code(EC_ERROR_invalid_filter), errmsg("category must not be null"),
                         ec_error_detail(EC_ERROR_invalid_filter, "s", "problem",
                                         "category must not be null"),
                         errhint("Use eventcore.read_all() to read every category.")));
+    filter.category = PG_GETARG_TEXT_PP(0);
+    ec_log_filter_set_types(&filter, PG_ARGISNULL(3) ? NULL : PG_GETARG_ARRAYTYPE_P(3));
     return read_log(fcinfo, &at, &filter);
 }
 

@@ -133,6 +133,31 @@ void ec_log_filter_set_group(ec_log_filter *filter, int member, int group_size)
     filter->group_size = group_size;
 }
 
+void ec_log_filter_group_arguments(ec_log_filter *filter, FunctionCallInfo fcinfo, int first)
+{
+    if (!PG_ARGISNULL(first) || !PG_ARGISNULL(first + 1))
+        ec_log_filter_set_group(filter, PG_ARGISNULL(first) ? -1 : PG_GETARG_INT32(first),
+                                PG_ARGISNULL(first + 1) ? -1 : PG_GETARG_INT32(first + 1));
+}
+
+static text *text_argument(FunctionCallInfo fcinfo, int argument)
+{
+    return PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument);
+}
+
+ec_log_filter ec_log_filter_arguments(FunctionCallInfo fcinfo, int first)
+{
+    ec_log_filter filter = {
+        .category = text_argument(fcinfo, first + 1),
+        .prefix = text_argument(fcinfo, first + 2),
+        .pattern = text_argument(fcinfo, first + 3),
+        .correlation_id = text_argument(fcinfo, first + 4),
+    };
+
+    ec_log_filter_set_types(&filter, PG_ARGISNULL(first) ? NULL : PG_GETARG_ARRAYTYPE_P(first));
+    return filter;
+}
+
 void ec_log_filter_prepare(ec_log_filter *filter)
 {
     if (filter->category != NULL &&
@@ -192,28 +217,31 @@ static bool stream_passes(const ec_log_filter *filter, ec_event_scan *scan)
     return filter->pattern == NULL || matches(datum, filter->expression);
 }
 
-/* The text at metadata's key correlation_id, or NULL. */
-static text *correlation_of(Jsonb *metadata)
+/* Find the string at metadata's key correlation_id, inside of it. */
+static bool find_correlation(Jsonb *metadata, JsonbValue *value)
 {
-    JsonbValue buffer, *value;
-
-    if (!JB_ROOT_IS_OBJECT(metadata))
-        return NULL;
-    value = getKeyJsonValueFromContainer(&metadata->root, "correlation_id",
-                                         strlen("correlation_id"), &buffer);
-    if (value == NULL || value->type != jbvString)
-        return NULL;
-    return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+    return JB_ROOT_IS_OBJECT(metadata) &&
+           getKeyJsonValueFromContainer(&metadata->root, "correlation_id", strlen("correlation_id"),
+                                        value) != NULL &&
+           value->type == jbvString;
 }
 
 static bool correlation_passes(const ec_log_filter *filter, ec_event_scan *scan)
 {
     bool is_null;
-    Datum metadata = ec_event_scan_value(scan, EC_METADATA, &is_null);
-    text *correlation = is_null ? NULL : correlation_of(DatumGetJsonbP(metadata));
+    Datum datum = ec_event_scan_value(scan, EC_METADATA, &is_null);
+    Jsonb *metadata;
+    JsonbValue value;
+    bool passes;
 
-    return correlation != NULL && equal_bytes(filter->correlation_id, VARDATA_ANY(correlation),
-                                              VARSIZE_ANY_EXHDR(correlation));
+    if (is_null)
+        return false;
+    metadata = DatumGetJsonbP(datum);
+    passes = find_correlation(metadata, &value) &&
+             equal_bytes(filter->correlation_id, value.val.string.val, value.val.string.len);
+    if ((Pointer)metadata != DatumGetPointer(datum))
+        pfree(metadata); /* many rows are looked at in one call */
+    return passes;
 }
 
 bool ec_log_filter_passes(const ec_log_filter *filter, ec_event_scan *scan)
@@ -240,9 +268,9 @@ Datum eventcore_category(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(eventcore_correlation_id);
 Datum eventcore_correlation_id(PG_FUNCTION_ARGS)
 {
-    text *correlation = correlation_of(PG_GETARG_JSONB_P(0));
+    JsonbValue value;
 
-    if (correlation == NULL)
+    if (!find_correlation(PG_GETARG_JSONB_P(0), &value))
         PG_RETURN_NULL();
-    PG_RETURN_TEXT_P(correlation);
+    PG_RETURN_TEXT_P(cstring_to_text_with_len(value.val.string.val, value.val.string.len));
 }

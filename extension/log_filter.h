@@ -26,10 +26,18 @@ typedef struct ec_log_filter {
     Datum expression;    /* the pattern as a regular expression, made by ec_log_filter_prepare */
 } ec_log_filter;
 
-/* Set the types from a text[], or NULL. Raises invalid_filter, as do the next two. */
+/*
+ * The filter of an SQL function whose arguments from `first` on are types, category, prefix,
+ * pattern and correlation_id. Raises invalid_filter, as do all of these.
+ */
+extern ec_log_filter ec_log_filter_arguments(FunctionCallInfo fcinfo, int first);
+
+/* Set the types from a text[], or NULL. */
 extern void ec_log_filter_set_types(ec_log_filter *filter, ArrayType *types);
 
-/* Restrict to a member of a consumer group. */
+/* Restrict to the arguments member and group_size, from `first` on, unless both are null. */
+extern void ec_log_filter_group_arguments(ec_log_filter *filter, FunctionCallInfo fcinfo,
+                                          int first);
 extern void ec_log_filter_set_group(ec_log_filter *filter, int member, int group_size);
 
 /* Check the filter, and make it ready for use. */

@@ -189,7 +189,7 @@ static void check_create(FunctionCallInfo fcinfo)
         [RETRY_DELAY] = "retry_delay",
         [START] = "start",
     };
-    ec_log_filter filter = {0};
+    ec_log_filter filter;
     const char *fault;
     text *name;
 
@@ -212,9 +212,7 @@ static void check_create(FunctionCallInfo fcinfo)
         PG_GETARG_INTERVAL_P(RETRY_DELAY)->month < 0)
         raise_invalid("retry_delay must not be negative");
 
-    ec_log_filter_set_types(&filter, PG_ARGISNULL(TYPES) ? NULL : PG_GETARG_ARRAYTYPE_P(TYPES));
-    filter.category = PG_ARGISNULL(CATEGORY) ? NULL : PG_GETARG_TEXT_PP(CATEGORY);
-    filter.pattern = PG_ARGISNULL(PATTERN) ? NULL : PG_GETARG_TEXT_PP(PATTERN);
+    filter = ec_log_filter_arguments(fcinfo, TYPES);
     ec_log_filter_prepare(&filter);
 }
 

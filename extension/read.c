@@ -43,6 +43,15 @@ void ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls)
         values[i] = ec_event_scan_value(scan, row_columns[i], &nulls[i]);
 }
 
+void ec_read_add_row(ec_event_scan *scan, void *rows)
+{
+    Datum values[EC_ROW_COLUMNS];
+    bool nulls[EC_ROW_COLUMNS];
+
+    ec_read_row(scan, values, nulls);
+    ec_rows_add(rows, values, nulls);
+}
+
 int64 ec_read_max_count(FunctionCallInfo fcinfo, int argument)
 {
     int64 count = PG_ARGISNULL(argument) ? PG_INT64_MAX : PG_GETARG_INT64(argument);
@@ -92,13 +101,8 @@ Datum eventcore_read_stream(PG_FUNCTION_ARGS)
     ec_event_scan_streams(&scan, &relations, push_snapshot());
     ec_event_scan_seek_stream(&scan, stream_id, after,
                               backward ? BackwardScanDirection : ForwardScanDirection);
-    for (int64 i = 0; i < max_count && ec_event_scan_next(&scan); i++) {
-        Datum values[EC_ROW_COLUMNS];
-        bool nulls[EC_ROW_COLUMNS];
-
-        ec_read_row(&scan, values, nulls);
-        ec_rows_add(rows, values, nulls);
-    }
+    for (int64 i = 0; i < max_count && ec_event_scan_next(&scan); i++)
+        ec_read_add_row(&scan, rows);
     ec_event_scan_end(&scan);
     PopActiveSnapshot();
     ec_relations_close(&relations);

@@ -15,6 +15,9 @@ extern ReturnSetInfo *ec_read_begin_rows(FunctionCallInfo fcinfo);
 /* Fill in those columns from the current event of a scan. */
 extern void ec_read_row(ec_event_scan *scan, Datum *values, bool *nulls);
 
+/* The same as a receiver of the log (log_reader.h): add a row to those, the context. */
+extern void ec_read_add_row(ec_event_scan *scan, void *rows);
+
 /* The argument `max_count`; null means no limit. */
 extern int64 ec_read_max_count(FunctionCallInfo fcinfo, int argument);
 

@@ -37,11 +37,6 @@ typedef struct wait {
     MemoryContext memory;
 } wait;
 
-static text *text_argument(FunctionCallInfo fcinfo, int argument)
-{
-    return PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument);
-}
-
 static int64 milliseconds(const Interval *interval)
 {
     return (interval->month * INT64CONST(30) + interval->day) * SECS_PER_DAY * 1000 +
@@ -163,22 +158,13 @@ Datum eventcore_wait_for(PG_FUNCTION_ARGS)
         TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_argument(fcinfo, 1));
     wait w = {
         .store = ec_store_argument(fcinfo, 9),
-        .filter =
-            {
-                .category = text_argument(fcinfo, 3),
-                .prefix = text_argument(fcinfo, 4),
-                .pattern = text_argument(fcinfo, 5),
-                .correlation_id = text_argument(fcinfo, 6),
-            },
+        .filter = ec_log_filter_arguments(fcinfo, 2),
         .position = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0),
         .memory =
             AllocSetContextCreate(CurrentMemoryContext, "eventcore wait", ALLOCSET_SMALL_SIZES),
     };
 
-    ec_log_filter_set_types(&w.filter, PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2));
-    if (!PG_ARGISNULL(7) || !PG_ARGISNULL(8))
-        ec_log_filter_set_group(&w.filter, PG_ARGISNULL(7) ? -1 : PG_GETARG_INT32(7),
-                                PG_ARGISNULL(8) ? -1 : PG_GETARG_INT32(8));
+    ec_log_filter_group_arguments(&w.filter, fcinfo, 7);
     ec_log_filter_prepare(&w.filter);
 
     ec_wakeup_found();
