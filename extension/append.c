@@ -120,6 +120,10 @@ static void write_events(ec_request *request, const ec_relations *relations, int
 
     (void)GetCurrentTransactionId(); /* so that what readers wait for is a running transaction */
     ec_wakeup_appended(request->store);
+    for (int i = 0; i < count; i++)
+        ec_wakeup_appended_event(request->store,
+                                 DatumGetTextPP(request->streams[events[i]->stream].id_datum),
+                                 DatumGetTextPP(events[i]->type));
     ec_horizon_take_ticket(relations);
     number_events(events, count, relations);
     ec_event_writer_write(events, count, ids_are_given, request, relations);

@@ -171,7 +171,7 @@ void ec_log_filter_prepare(ec_log_filter *filter)
     }
 }
 
-static Size category_length(const text *stream_id)
+Size ec_log_category_length(const text *stream_id)
 {
     const char *id = VARDATA_ANY(stream_id);
     const char *dash = memchr(id, '-', VARSIZE_ANY_EXHDR(stream_id));
@@ -196,7 +196,8 @@ static bool stream_passes(const ec_log_filter *filter, ec_event_scan *scan)
     const text *stream_id = DatumGetTextPP(datum);
     const char *id = VARDATA_ANY(stream_id);
 
-    if (filter->category != NULL && !equal_bytes(filter->category, id, category_length(stream_id)))
+    if (filter->category != NULL &&
+        !equal_bytes(filter->category, id, ec_log_category_length(stream_id)))
         return false;
     if (filter->prefix != NULL) {
         Size length = VARSIZE_ANY_EXHDR(filter->prefix);
@@ -261,7 +262,8 @@ Datum eventcore_category(PG_FUNCTION_ARGS)
 {
     text *stream_id = PG_GETARG_TEXT_PP(0);
 
-    PG_RETURN_TEXT_P(cstring_to_text_with_len(VARDATA_ANY(stream_id), category_length(stream_id)));
+    PG_RETURN_TEXT_P(
+        cstring_to_text_with_len(VARDATA_ANY(stream_id), ec_log_category_length(stream_id)));
 }
 
 /* (metadata jsonb) */

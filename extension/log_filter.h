@@ -46,6 +46,9 @@ extern void ec_log_filter_prepare(ec_log_filter *filter);
 /* Whether the current event of a scan passes. */
 extern bool ec_log_filter_passes(const ec_log_filter *filter, ec_event_scan *scan);
 
+/* How many bytes of a stream id are its category. */
+extern Size ec_log_category_length(const text *stream_id);
+
 /* The slot of a stream, 0 .. EC_LOG_SLOTS - 1. */
 extern int ec_log_slot(const text *stream_id);
 

@@ -164,20 +164,25 @@ Datum eventcore_wait_for(PG_FUNCTION_ARGS)
             AllocSetContextCreate(CurrentMemoryContext, "eventcore wait", ALLOCSET_SMALL_SIZES),
     };
 
+    ec_watch watch;
+
     ec_log_filter_group_arguments(&w.filter, fcinfo, 7);
     ec_log_filter_prepare(&w.filter);
 
+    watch =
+        ec_wakeup_watch_topic(w.store, w.filter.category,
+                              w.filter.type_count == 1 ? DatumGetTextPP(w.filter.types[0]) : NULL);
     ec_wakeup_found();
     for (;;) {
-        uint64 mark = ec_wakeup_mark(w.store);
         long left;
 
+        ec_wakeup_mark(&watch);
         if (look(&w))
             PG_RETURN_BOOL(true);
         left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
         if (left <= 0 && w.is_at_end)
             PG_RETURN_BOOL(false);
         if (w.is_at_end)
-            ec_wakeup_sleep(w.store, mark, left);
+            ec_wakeup_sleep(&watch, left);
     }
 }

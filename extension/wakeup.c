@@ -25,8 +25,11 @@
  * broadcast that could make somebody else stay silent is still to come, and finds it in the list.
  *
  * Who is woken again and again and finds nothing, since its filter lets nothing pass, rests before
- * it sleeps on the variable: 1, 2, 4, then LONGEST_REST milliseconds, in which nobody wakes it. So
- * it looks that often at most, however many commit.
+ * it sleeps on the variable: 1, 2, 4, then LONGEST_REST milliseconds, in which nobody wakes it.
+ * Then it is weary: if its filter names a category, or one type, it sleeps on the slot of that, its
+ * *topic*, which only appends of such events signal. Woken there it is eager again, and looks after
+ * every commit: the event that woke it may stand behind the ticket of somebody else, who appends
+ * other things.
  *
  * Without preloading, and in recovery, where nobody commits, the rest is all there is; it grows to
  * LONGEST_POLL. (While nobody looks the sequence of positions would not tell: it moves when an
@@ -38,6 +41,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_extension_d.h"
 #include "common/hashfn.h"
+#include "log_filter.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/condition_variable.h"
@@ -48,7 +52,7 @@
 #include "utils/wait_event.h"
 #include "wakeup.h"
 
-#define SLOTS 64          /* a bit each in `appended` */
+#define SLOTS 256
 #define BROADCAST_US 1000 /* between two */
 #define LONGEST_SLEEP 1000
 #define LONGEST_REST 8
@@ -63,9 +67,10 @@ typedef union slot {
     char pad[PG_CACHE_LINE_SIZE];
 } slot;
 
-static slot *slots;     /* NULL: not preloaded */
-static uint64 appended; /* the slots to signal when this transaction ends */
-static long rest;       /* before the next sleep, ms */
+static slot *slots;       /* NULL: not preloaded */
+static bool has_appended; /* then signal the slots in the next when the transaction ends */
+static uint64 appended[SLOTS / 64]; /* a bit each */
+static long rest;                   /* before the next sleep, ms */
 static object_access_hook_type next_object_access_hook;
 
 static uint64 microseconds(void)
@@ -76,22 +81,48 @@ static uint64 microseconds(void)
     return INSTR_TIME_GET_MICROSEC(now);
 }
 
-static int slot_of(const text *store)
+/* The slot of a store, or of a topic in it: 'c' a category, 't' a type. */
+static int slot_of(const text *store, char kind, const char *name, int length)
 {
-    static const char none = '\0';
+    uint64 seed = (uint64)MyDatabaseId << 8 | (unsigned char)kind;
 
-    return hash_bytes_extended((const unsigned char *)(store == NULL ? &none : VARDATA_ANY(store)),
-                               store == NULL ? 0 : VARSIZE_ANY_EXHDR(store), MyDatabaseId) %
-           SLOTS;
+    if (store != NULL)
+        seed = hash_bytes_extended((const unsigned char *)VARDATA_ANY(store),
+                                   VARSIZE_ANY_EXHDR(store), seed);
+    return hash_bytes_extended((const unsigned char *)name, length, seed) % SLOTS;
+}
+
+static int category_slot(const text *store, const text *stream_id)
+{
+    return slot_of(store, 'c', VARDATA_ANY(stream_id), ec_log_category_length(stream_id));
+}
+
+static int type_slot(const text *store, const text *type)
+{
+    return slot_of(store, 't', VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type));
+}
+
+static void note(int slot)
+{
+    has_appended = true;
+    appended[slot / 64] |= UINT64CONST(1) << slot % 64;
 }
 
 void ec_wakeup_appended(const text *store)
 {
     if (slots == NULL)
         return;
-    appended |= UINT64CONST(1) << slot_of(NULL);
+    note(slot_of(NULL, 's', "", 0));
     if (store != NULL)
-        appended |= UINT64CONST(1) << slot_of(store);
+        note(slot_of(store, 's', "", 0));
+}
+
+void ec_wakeup_appended_event(const text *store, const text *stream_id, const text *type)
+{
+    if (slots == NULL)
+        return;
+    note(category_slot(store, stream_id));
+    note(type_slot(store, type));
 }
 
 static void signal_slot(slot *slot)
@@ -117,13 +148,15 @@ static void resources_released(ResourceReleasePhase phase, bool is_commit, bool 
                                void *arg)
 {
     (void)arg;
-    if (appended == 0 || phase != RESOURCE_RELEASE_AFTER_LOCKS || (is_commit && !is_top_level))
+    if (!has_appended || phase != RESOURCE_RELEASE_AFTER_LOCKS || (is_commit && !is_top_level))
         return;
     for (int i = 0; i < SLOTS; i++)
-        if (appended & UINT64CONST(1) << i)
+        if (appended[i / 64] & UINT64CONST(1) << i % 64)
             signal_slot(&slots[i]);
-    if (is_top_level)
-        appended = 0;
+    if (is_top_level) {
+        has_appended = false;
+        memset(appended, 0, sizeof(appended));
+    }
 }
 
 /* When an extension is dropped, have everybody look whether it is this one. */
@@ -132,12 +165,31 @@ static void object_access(ObjectAccessType access, Oid class, Oid object, int co
     if (next_object_access_hook != NULL)
         next_object_access_hook(access, class, object, column, arg);
     if (access == OAT_DROP && class == ExtensionRelationId && slots != NULL)
-        appended = PG_UINT64_MAX;
+        for (int i = 0; i < SLOTS; i++)
+            note(i);
 }
 
-uint64 ec_wakeup_mark(const text *store)
+ec_watch ec_wakeup_watch(const text *store)
 {
-    return slots == NULL ? 0 : pg_atomic_read_u64(&slots[slot_of(store)].commits);
+    return ec_wakeup_watch_topic(store, NULL, NULL);
+}
+
+ec_watch ec_wakeup_watch_topic(const text *store, const text *category, const text *type)
+{
+    ec_watch watch = {.slot = slot_of(store, 's', "", 0)};
+
+    watch.topic = category != NULL ? category_slot(store, category)
+                  : type != NULL   ? type_slot(store, type)
+                                   : watch.slot;
+    return watch;
+}
+
+void ec_wakeup_mark(ec_watch *watch)
+{
+    if (slots == NULL)
+        return;
+    watch->mark = pg_atomic_read_u64(&slots[watch->slot].commits);
+    watch->topic_mark = pg_atomic_read_u64(&slots[watch->topic].commits);
 }
 
 static void nap(long timeout)
@@ -148,9 +200,11 @@ static void nap(long timeout)
     CHECK_FOR_INTERRUPTS();
 }
 
-static void sleep_on(slot *slot, uint64 mark, long timeout)
+/* Sleep until the number of commits is not `mark` any more; whether it is not. */
+static bool sleep_on(slot *slot, uint64 mark, long timeout)
 {
     uint64 end = microseconds() + timeout * 1000;
+    bool is_signalled;
 
     ConditionVariablePrepareToSleep(&slot->sleepers);
     for (;;) {
@@ -158,7 +212,8 @@ static void sleep_on(slot *slot, uint64 mark, long timeout)
 
         pg_memory_barrier(); /* in the list, then look */
         now = microseconds();
-        if (pg_atomic_read_u64(&slot->commits) != mark || now >= end)
+        is_signalled = pg_atomic_read_u64(&slot->commits) != mark;
+        if (is_signalled || now >= end)
             break;
         silent = pg_atomic_read_u64(&slot->last_broadcast) + BROADCAST_US;
         until = now < silent ? Min(silent, end) : end;
@@ -166,19 +221,25 @@ static void sleep_on(slot *slot, uint64 mark, long timeout)
                                           PG_WAIT_EXTENSION);
     }
     ConditionVariableCancelSleep();
+    return is_signalled;
 }
 
-void ec_wakeup_sleep(const text *store, uint64 mark, long timeout)
+void ec_wakeup_sleep(const ec_watch *watch, long timeout)
 {
     bool is_polling = slots == NULL || RecoveryInProgress();
 
     timeout = Min(timeout, LONGEST_SLEEP);
+    if (!is_polling && rest >= LONGEST_REST && watch->topic != watch->slot) {
+        if (sleep_on(&slots[watch->topic], watch->topic_mark, timeout))
+            rest = 0;
+        return;
+    }
     if (is_polling)
         rest = Max(rest, 1);
     if (rest > 0)
         nap(Min(rest, timeout));
     if (!is_polling && timeout > rest)
-        sleep_on(&slots[slot_of(store)], mark, timeout - rest);
+        (void)sleep_on(&slots[watch->slot], watch->mark, timeout - rest);
     rest = Min(Max(rest * 2, 1), is_polling ? LONGEST_POLL : LONGEST_REST);
 }
 

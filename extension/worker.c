@@ -247,16 +247,19 @@ static void round_succeeded(void)
 
 void eventcore_worker_main(Datum oid)
 {
+    ec_watch watch;
+
     begin_process();
     if (!enter(DatumGetObjectId(oid)))
         return;
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(oid), InvalidOid, 0);
+    watch = ec_wakeup_watch(NULL);
 
     for (;;) {
-        uint64 mark = ec_wakeup_mark(NULL);
         bool busy;
         long delay;
 
+        ec_wakeup_mark(&watch);
         serve_interrupts();
         (void)swap_wanted(false);
         if (!may_stay())
@@ -273,7 +276,7 @@ void eventcore_worker_main(Datum oid)
             return;
         pgstat_report_stat(false);
         pgstat_report_activity(STATE_IDLE, NULL);
-        ec_wakeup_sleep(NULL, mark, delay < 0 ? IDLE_MS : delay);
+        ec_wakeup_sleep(&watch, delay < 0 ? IDLE_MS : delay);
     }
 }
 
