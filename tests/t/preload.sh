@@ -5,7 +5,7 @@
 # done many times over, and all of them must take a fraction of the seconds that the sleeps would.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..15
+echo 1..16
 cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
 # A server of its own.
@@ -119,9 +119,29 @@ for n in {1..10}; do
     took=$((took + ${EPOCHREALTIME/./} - ${from/./}))
     echo 'COMMIT;' >&3
 done
+is "$([ "$took" -lt 2500000 ] && echo quick || echo "$took us")" quick 'a savepoint that is rolled back wakes'
+
+# A waiter that has found nothing in many events is woken by those of its own type only. But what it
+# waits for may stand behind the ticket of somebody who appends other things.
+took=0
+for n in {1..10}; do
+    position=$(last)
+    begin "SELECT eventcore.wait_for($position, types => '{Late}')"
+    asleep
+    sql "DO \$\$ BEGIN FOR i IN 1..20 LOOP PERFORM eventcore.append('noise', -1, 'Noise', NULL); COMMIT; PERFORM pg_sleep(0.01); END LOOP; END \$\$"
+    echo "BEGIN; SELECT eventcore.append('early', -1, 'Early', NULL); SELECT 'opened $n';" >&3
+    until grep -q "opened $n" "$CLUSTER_DIR/early.out"; do sleep 0.01; done
+    append late Late
+    asleep
+    from=$EPOCHREALTIME
+    echo "COMMIT;" >&3
+    finish
+    [ "$outcome" = t ] || echo "# $outcome"
+    took=$((took + ${EPOCHREALTIME/./} - ${from/./}))
+done
 exec 3>&-
 wait "$early"
-is "$([ "$took" -lt 2500000 ] && echo quick || echo "$took us")" quick 'a savepoint that is rolled back wakes'
+is "$([ "$took" -lt 2500000 ] && echo quick || echo "$took us")" quick 'a weary waiter is woken by its topic, and looks after every commit again'
 
 # Prepared: the one who commits it does not know what it appended.
 position=$(last)
