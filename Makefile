@@ -4,8 +4,8 @@
 ## make test              every test, on a throwaway server
 ##                        (T=specs: one suite, T=sql/append: one test; several names: T='sql pgtap';
 ##                        ACCEPT=1 takes what sql and specs tests print as what is expected)
-## make soak              random concurrent histories for ten minutes, checked afterwards
-##                        (SOAK_ARGS='--minutes 30')
+## make soak              random concurrent histories for ten minutes, checked afterwards, and late
+##                        commits for one (SOAK_ARGS='--minutes 30')
 ## make bench             what an append costs, against INSERT, COPY and other designs
 ##                        (BENCH_ARGS=--quick: under three minutes; or the names of parts)
 ## make dev               a throwaway server with the extension, until Ctrl-C
@@ -99,6 +99,7 @@ test:
 soak:
 	@tests/packages test
 	+@tests/cluster run --conf fsync=off -- tests/soak/run $(SOAK_ARGS)
+	+@tests/cluster run -- tests/late_commits/run --seconds 60
 
 bench:
 	@tests/packages bench
