@@ -3,7 +3,7 @@
 # something to do. They are in nobody's way, come back when they fail, and end with the server.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..25
+echo 1..27
 cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
 # A server of its own. One database has the extension and a projection, one the extension only.
@@ -64,7 +64,7 @@ is "$(becomes 0 sql "SELECT count(*) FROM pg_locks WHERE pid = $(the worker busy
 transactions='SELECT pg_stat_get_db_xact_commit(oid) FROM pg_database WHERE datname = current_database()'
 before=$(sql "$transactions")
 sql 'SELECT pg_sleep(3)' >/dev/null
-is "$(sql "SELECT ($transactions) - $before < 30")" t 'there is no busy loop'
+is "$(sql "SELECT ($transactions) - $before < 100")" t 'there is no busy loop'
 is "$(the worker idle)" '' 'nobody runs where there is nothing to do'
 
 # Killed, failing, reloaded.
@@ -132,6 +132,12 @@ sql "$duty" >/dev/null
 stop fast
 start
 is "$(becomes there there the worker copied)" there 'it starts with the server'
+pid=$(the worker copied)
+kill -KILL "$pid"
+is "$(becomes t sql "SELECT pid <> $pid FROM pg_stat_activity WHERE backend_type = 'eventcore worker'")" t 'killed, it comes back with the server'
+sql 'TRUNCATE ran' >/dev/null
+event
+is "$(becomes 1 sql 'SELECT count(*) FROM ran')" 1 'and works, once'
 read -r postmaster <"$directory/postmaster.pid"
 stop fast
 is "$(pgrep -c -P "$postmaster" || true)" 0 'and ends with it'
