@@ -42,9 +42,9 @@ static const struct {
     const char *definition;
 } kinds[] = {
     [EC_INDEX_CATEGORY] = {"category", "category", EC_STREAM_ID, "eventcore.category(stream_id)"},
-    [EC_INDEX_TYPE] = {"type", NULL, EC_TYPE, "type COLLATE \"C\""},
+    [EC_INDEX_TYPE] = {"type", NULL, EC_TYPE, "type COLLATE pg_catalog.\"C\""},
     [EC_INDEX_CORRELATION] = {"correlation", "correlation_id", EC_METADATA,
-                              "eventcore.correlation_id(metadata) COLLATE \"C\""},
+                              "eventcore.correlation_id(metadata) COLLATE pg_catalog.\"C\""},
 };
 
 /* What the worker is given, in bgw_extra. */

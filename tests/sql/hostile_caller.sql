@@ -25,6 +25,15 @@ CREATE TRIGGER forget AFTER DELETE ON subscriptions
 DELETE FROM subscriptions;
 RESET ROLE;
 
+-- A collation of his own in place of "C".
+CREATE COLLATION hostile."C" (locale = 'POSIX');
+SET search_path = hostile, pg_catalog;
+SELECT eventcore.add_index('type', false);
+SELECT eventcore.add_index('type', false);
+SELECT eventcore.add_index('correlation', false);
+SELECT eventcore.add_index('correlation', false);
+RESET search_path;
+
 SET client_min_messages = error;
 DROP EXTENSION eventcore CASCADE;
 DROP SCHEMA hostile CASCADE;
