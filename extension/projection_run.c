@@ -190,6 +190,21 @@ static void read_batch(batch *b, ec_projection *projection, const ec_log_filter 
     ec_relations_close(&relations);
 }
 
+/* The position of the last event that is visible. */
+static int64 end_of_log(const ec_projection *projection)
+{
+    ec_relations relations = ec_relations_open(projection->store, AccessShareLock);
+    int64 position = ec_last_position(&relations);
+
+    ec_relations_close(&relations);
+    return position;
+}
+
+/*
+ * To PG_INT64_MAX means with the gate in hand. A transaction that ends gives its locks back one
+ * after the other, the gate perhaps before its ticket: for a moment what it has appended is visible
+ * and not yet settled. Nobody would read it later, so wait until it is.
+ */
 int64 ec_projection_catch_up(ec_projection *projection, int64 checkpoint, int64 until)
 {
     MemoryContext caller = CurrentMemoryContext;
@@ -204,6 +219,10 @@ int64 ec_projection_catch_up(ec_projection *projection, int64 checkpoint, int64 
         checkpoint = b.reader.position;
         if (b.count > 0)
             ec_projection_handle(projection, b.events, b.count);
+        if (b.is_at_end && until == PG_INT64_MAX && checkpoint < end_of_log(projection)) {
+            b.is_at_end = false;
+            pg_usleep(1000);
+        }
     }
     MemoryContextSwitchTo(caller);
     MemoryContextDelete(memory);
@@ -450,10 +469,11 @@ bool ec_projection_run_batch(text *store, const char *name, int64 most, int64 *h
     if (projection != NULL && !projection->is_inline && !projection->is_paused &&
         !progress.has_failed && !progress.is_waiting) {
         int64 checkpoint = progress.checkpoint;
+        int64 until;
         bool was_plain = progress.attempts == 0 && !progress.is_rebuilding;
 
-        read_batch(&b, projection, &projection->filter, checkpoint,
-                   Max(limit(projection), checkpoint), most);
+        until = limit(projection);
+        read_batch(&b, projection, &projection->filter, checkpoint, Max(until, checkpoint), most);
         handle_batch(&b, &result);
         if (projection->replaces == NULL || result.go_on || progress.has_failed ||
             !try_to_finish(projection, &result))
