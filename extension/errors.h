@@ -41,7 +41,7 @@
     X(projection_exists,        "VE036")                                                           \
     X(projection_not_found,     "VE037")                                                           \
     X(projection_unusable,      "VE038") /* its owner or a function is gone or was changed */      \
-    X(projection_recursion,     "VE039") /* appends in reaction to its own events, without end */  \
+    X(projection_recursion,     "VE039") /* of its own events without end, or of its own run */    \
     X(stream_locked,            "40001") /* out-of-order lock: the standard code that every        \
                                             framework answers by running the transaction again */
 /* clang-format on */

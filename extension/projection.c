@@ -277,6 +277,26 @@ static void name_projection(void *projection)
     errcontext("eventcore projection \"%s\"", ((const ec_projection *)projection)->name);
 }
 
+/* The calls that are under way are told from the contexts of errors: these end with them. */
+void ec_projection_refuse_own_call(const text *store, const char *name)
+{
+    for (ErrorContextCallback *context = error_context_stack; context != NULL;
+         context = context->previous) {
+        const ec_projection *projection = context->arg;
+
+        if (context->callback == name_projection && strcmp(projection->name, name) == 0 &&
+            VARSIZE_ANY_EXHDR(projection->store) == VARSIZE_ANY_EXHDR(store) &&
+            memcmp(VARDATA_ANY(projection->store), VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) ==
+                0)
+            ereport(ERROR, (ec_error_code(EC_ERROR_projection_recursion),
+                            errmsg("projection \"%s\" is at work, and cannot be run or changed by "
+                                   "its own functions",
+                                   name),
+                            ec_error_detail(EC_ERROR_projection_recursion, "s", "projection", name),
+                            errhint("Do that in another transaction.")));
+    }
+}
+
 /* From here to ec_role_end everything is the owner's doing. */
 static ec_role become_owner(const ec_projection *projection)
 {

@@ -45,6 +45,12 @@ extern void ec_projection_handle(ec_projection *projection, Datum *events, int c
 extern void ec_projection_call(const ec_projection *projection, const char *function);
 
 /*
+ * Raise projection_recursion if a function of this projection is being called. What runs or changes
+ * the projection then would start from a checkpoint that does not stand for what it is doing.
+ */
+extern void ec_projection_refuse_own_call(const text *store, const char *name);
+
+/*
  * The full name of a function that a caller names, with or without argument types: a handler, or
  * one without arguments. Raises projection_unusable if `owner` could not call it.
  */

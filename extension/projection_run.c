@@ -462,6 +462,7 @@ bool ec_projection_run_batch(text *store, const char *name, int64 most, int64 *h
     ec_projection *projection = NULL;
     batch b;
 
+    ec_projection_refuse_own_call(store, name);
     MemoryContextSwitchTo(memory);
     /* What the projection is, only with the lock: who pauses or changes it holds that. */
     if (ec_projection_read_progress(store, name, EC_LOCK_OR_SKIP, &progress))

@@ -85,6 +85,7 @@ static ec_projection *lock_argument(FunctionCallInfo fcinfo, int store_argument,
     ec_projection *projection = load(store, name);
 
     check_owner(projection);
+    ec_projection_refuse_own_call(store, name);
     (void)ec_projection_read_progress(store, name, EC_LOCK, progress);
     projection = load(store, name); /* it may be gone by now, or other */
     if (projection->is_inline)
