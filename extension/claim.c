@@ -45,6 +45,9 @@ Datum eventcore_claim(PG_FUNCTION_ARGS)
     text *store = PG_GETARG_TEXT_PP(2);
     int claimed = -1;
 
+    if (group_size < 1 || group_size > EC_LOG_SLOTS)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("group_size must be between 1 and %d", EC_LOG_SLOTS)));
     /* Of members that a resize has taken away nothing is to remain when it brings them back. */
     for (int member = group_size; member < EC_LOG_SLOTS; member++) {
         LOCKTAG tag = member_tag(subscription, member, store);

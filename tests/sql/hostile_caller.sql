@@ -25,6 +25,10 @@ CREATE TRIGGER forget AFTER DELETE ON subscriptions
 DELETE FROM subscriptions;
 RESET ROLE;
 
+-- Sizes of a group that none has are refused, and not counted up to.
+SELECT eventcore.claim('s', 2147483647, 'default');
+SELECT eventcore.claim('s', -2147483648, 'default');
+
 -- A collation of his own in place of "C".
 CREATE COLLATION hostile."C" (locale = 'POSIX');
 SET search_path = hostile, pg_catalog;
