@@ -20,6 +20,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
@@ -223,6 +224,8 @@ static const char *function_fault(const char *name, Oid function, bool is_handle
         problem = is_handler ? "function %s does not take one eventcore.recorded_event or an "
                                "array of them"
                              : "function %s takes arguments";
+    else if (isAnyTempNamespace(form->pronamespace)) /* whoever appends could have one there */
+        problem = "function %s is temporary";
     else if (!ec_function_is_executable(function, owner))
         problem = "its owner may not execute function %s";
     ReleaseSysCache(row);

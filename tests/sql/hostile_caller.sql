@@ -29,6 +29,14 @@ RESET ROLE;
 SELECT eventcore.claim('s', 2147483647, 'default');
 SELECT eventcore.claim('s', -2147483648, 'default');
 
+-- The handler of somebody else, if it is temporary: its name means another one in his session.
+CREATE FUNCTION pg_temp.handle(e eventcore.recorded_event) RETURNS void LANGUAGE sql AS 'SELECT';
+DO $$BEGIN
+    PERFORM eventcore.create_projection('p', 'pg_temp.handle', mode => 'inline');
+EXCEPTION WHEN OTHERS THEN
+    RAISE NOTICE '%', regexp_replace(sqlerrm, 'pg_temp_\d+', 'pg_temp_N');
+END$$;
+
 -- A collation of his own in place of "C".
 CREATE COLLATION hostile."C" (locale = 'POSIX');
 SET search_path = hostile, pg_catalog;
