@@ -97,8 +97,8 @@ static database *find_entry(Oid oid)
     return entry;
 }
 
-/* Have a worker look at a database. */
-static void want(Oid oid)
+/* Have a worker look at a database. False: there is no room in the table. */
+static bool want(Oid oid)
 {
     database *entry;
 
@@ -110,6 +110,7 @@ static void want(Oid oid)
     LWLockRelease(lock);
     if (entry == NULL)
         ereport(LOG, (errmsg("eventcore can run workers in %d databases only", DATABASES)));
+    return entry != NULL;
 }
 
 void ec_worker_wake(void)
@@ -124,7 +125,7 @@ static void transaction_ended(XactEvent event, void *argument)
 {
     (void)argument;
     if (wake_at_commit && (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE))
-        want(MyDatabaseId);
+        (void)want(MyDatabaseId);
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
         wake_at_commit = false;
 }
@@ -282,7 +283,10 @@ void eventcore_worker_main(Datum oid)
 
 /* ------------------------------------------------------------------------------ the launcher */
 
-/* Want the databases that are not among those seen before. Returns those that there are. */
+/*
+ * Want the databases that are not among those seen before. Returns those that there are, but for
+ * those that found no room: most workers end at once and make some, so they get it next time.
+ */
 static List *look_for_databases(List *seen)
 {
     List *now = NIL;
@@ -313,7 +317,8 @@ static List *look_for_databases(List *seen)
 
     new = list_difference_oid(now, seen);
     foreach (cell, new)
-        want(lfirst_oid(cell));
+        if (!want(lfirst_oid(cell)))
+            now = list_delete_oid(now, lfirst_oid(cell));
     list_free(new);
     list_free(seen);
     return now;
