@@ -200,7 +200,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_rebuild_pro
 COMMENT ON FUNCTION eventcore.rebuild_projection(text, text, text, text) IS
 'Build a read model again, from the position that the projection began behind.
 Without beside: calls the projection''s reset function, if it has one, forgets its parked events, and begins again; the read model is incomplete until eventcore.projection_status says "running" again. An inline one is rebuilt at once, while nobody else can append.
-With beside: another handler, which writes elsewhere, is run over all events as async projection "<name>:rebuild", while the projection goes on as before. As soon as it is exactly where the projection is, the function swap() (without arguments) is called, which may rename tables and functions, and "<name>:rebuild" is gone, all in one transaction. drop_projection(''<name>:rebuild'') gives it up.
+With beside: another handler, which writes elsewhere, is run over all events as async projection "<name>:rebuild", while the projection goes on as before. As soon as it is exactly where the projection is, the function swap() (without arguments) is called, which renames tables and gives the handler of the projection its new body (the projection goes on calling that one), and "<name>:rebuild" is gone, all in one transaction. drop_projection(''<name>:rebuild'') gives it up.
 As pause_projection() otherwise; also invalid_projection (VE035), projection_exists (VE036), projection_unusable (VE038).';
 
 CREATE FUNCTION eventcore.replay_parked_projection(
