@@ -158,6 +158,12 @@ static bool is_one_of(const char *word, const char *first, const char *second, c
     return strcmp(word, first) == 0 || strcmp(word, second) == 0 || strcmp(word, third) == 0;
 }
 
+static void check_on_error(const char *on_error)
+{
+    if (!is_one_of(on_error, "stop", "retry", "park"))
+        raise_invalid("on_error must be \"stop\", \"retry\" or \"park\"");
+}
+
 /* Arguments of create_projection; those of the filter are as in ec_log_filter. */
 enum {
     NAME,
@@ -203,8 +209,7 @@ static void check_create(FunctionCallInfo fcinfo)
         raise_invalid(psprintf("the name of a projection %s", fault));
     if (!is_one_of(text_to_cstring(PG_GETARG_TEXT_PP(MODE)), "async", "inline", "inline"))
         raise_invalid("mode must be \"async\" or \"inline\"");
-    if (!is_one_of(text_to_cstring(PG_GETARG_TEXT_PP(ON_ERROR)), "stop", "retry", "park"))
-        raise_invalid("on_error must be \"stop\", \"retry\" or \"park\"");
+    check_on_error(text_to_cstring(PG_GETARG_TEXT_PP(ON_ERROR)));
     if (PG_GETARG_INT32(BATCH_SIZE) < 1 || PG_GETARG_INT32(BATCH_SIZE) > 100000)
         raise_invalid("batch_size must be between 1 and 100000");
     if (PG_GETARG_INT32(MAX_ATTEMPTS) < 1)
@@ -377,6 +382,21 @@ Datum eventcore_set_projection_mode(PG_FUNCTION_ARGS)
     PG_RETURN_VOID();
 }
 
+/* (name text, on_error text, store text) */
+PG_FUNCTION_INFO_V1(eventcore_set_projection_on_error);
+Datum eventcore_set_projection_on_error(PG_FUNCTION_ARGS)
+{
+    ec_projection_progress progress;
+    ec_projection *projection = lock_argument(fcinfo, 2, &progress);
+    const char *on_error = PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+    check_on_error(on_error);
+    execute(projection, psprintf("UPDATE eventcore.projections SET on_error = '%s' "
+                                 "WHERE store = $1 AND name = $2",
+                                 on_error));
+    PG_RETURN_VOID();
+}
+
 static int64 safe_position(text *store)
 {
     ec_relations relations = ec_relations_open(store, AccessShareLock);
@@ -390,10 +410,12 @@ static void rebuild_in_place(ec_projection *projection)
 {
     bool runs_inline = projection->is_inline && !projection->is_paused;
 
+    if (projection->reset == NULL)
+        raise_invalid("it has no reset function, so its read model would be given every event "
+                      "once more");
     if (runs_inline)
         set_paused(projection, true);
-    if (projection->reset != NULL)
-        ec_projection_call(projection, projection->reset);
+    ec_projection_call(projection, projection->reset);
     execute(projection, "DELETE FROM eventcore.parked_projection_events "
                         "WHERE store = $1 AND name = $2");
     execute(projection,

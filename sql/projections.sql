@@ -190,6 +190,15 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_set_project
 COMMENT ON FUNCTION eventcore.set_projection_mode(text, text, text) IS
 'Let a projection be "async" or "inline" from now on. One that becomes inline first gets the events that it is behind, while nobody else can append: let it catch up before. As pause_projection() otherwise.';
 
+CREATE FUNCTION eventcore.set_projection_on_error(
+    name     text,
+    on_error text,
+    store    text DEFAULT 'default'
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_set_projection_on_error';
+COMMENT ON FUNCTION eventcore.set_projection_on_error(text, text, text) IS
+'Let a projection "stop", "retry" or "park" from now on when its handler fails. To get past a single event: "park", resume_projection(), and when that event is parked "stop" again. As pause_projection() otherwise.';
+
 CREATE FUNCTION eventcore.rebuild_projection(
     name   text,
     beside text DEFAULT NULL,
@@ -199,7 +208,7 @@ CREATE FUNCTION eventcore.rebuild_projection(
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'eventcore_rebuild_projection';
 COMMENT ON FUNCTION eventcore.rebuild_projection(text, text, text, text) IS
 'Build a read model again, from the position that the projection began behind.
-Without beside: calls the projection''s reset function, if it has one, forgets its parked events, and begins again; the read model is incomplete until eventcore.projection_status says "running" again. An inline one is rebuilt at once, while nobody else can append.
+Without beside: calls the projection''s reset function, which it must have, forgets its parked events, and begins again; the read model is incomplete until eventcore.projection_status says "running" again. An inline one is rebuilt at once, while nobody else can append.
 With beside: another handler, which writes elsewhere, is run over all events as async projection "<name>:rebuild", while the projection goes on as before. As soon as it is exactly where the projection is, the function swap() (without arguments) is called, which renames tables and gives the handler of the projection its new body (the projection goes on calling that one), and "<name>:rebuild" is gone, all in one transaction. drop_projection(''<name>:rebuild'') gives it up.
 As pause_projection() otherwise; also invalid_projection (VE035), projection_exists (VE036), projection_unusable (VE038).';
 
