@@ -87,6 +87,27 @@ static bool matches(Datum stream_id, Datum expression)
         DirectFunctionCall2Coll(textregexeq, C_COLLATION_OID, stream_id, expression));
 }
 
+/* Try the expression, so that what is wrong with it is said now and as a fault of the pattern. */
+static void check_expression(Datum expression)
+{
+    MemoryContext caller = CurrentMemoryContext;
+
+    PG_TRY();
+    {
+        (void)matches(expression, expression);
+    }
+    PG_CATCH();
+    {
+        if (geterrcode() != ERRCODE_INVALID_REGULAR_EXPRESSION)
+            PG_RE_THROW();
+        MemoryContextSwitchTo(caller);
+        FlushErrorState(); /* compiling an expression leaves nothing behind */
+        raise_invalid("the pattern has a range that runs backward",
+                      "In [a-z] the first character must not be behind the last.");
+    }
+    PG_END_TRY();
+}
+
 static bool equal_bytes(const text *a, const char *b, Size length)
 {
     return VARSIZE_ANY_EXHDR(a) == length && memcmp(VARDATA_ANY(a), b, length) == 0;
@@ -167,7 +188,7 @@ void ec_log_filter_prepare(ec_log_filter *filter)
                       "longer ones.");
     if (filter->pattern != NULL) {
         filter->expression = expression_of(filter->pattern);
-        (void)matches(PointerGetDatum(filter->pattern), filter->expression); /* or an error now */
+        check_expression(filter->expression);
     }
 }
 

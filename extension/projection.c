@@ -213,7 +213,11 @@ static const char *function_fault(const char *name, Oid function, bool is_handle
     Form_pg_proc form;
 
     if (!HeapTupleIsValid(row))
-        return psprintf("function %s does not exist", name);
+        return strchr(name, '(') != NULL ? psprintf("function %s does not exist", name)
+               : is_handler              ? psprintf("there is no function %s that takes one "
+                                                                 "eventcore.recorded_event or an array of them",
+                                                    name)
+                            : psprintf("there is no function %s without arguments", name);
     form = (Form_pg_proc)GETSTRUCT(row);
     if (form->prokind != PROKIND_FUNCTION || form->proretset)
         problem = "%s is not a plain function that returns one value";

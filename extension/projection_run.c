@@ -190,8 +190,7 @@ static void read_batch(batch *b, ec_projection *projection, const ec_log_filter 
     ec_relations_close(&relations);
 }
 
-/* The position of the last event that is visible. */
-static int64 end_of_log(const ec_projection *projection)
+int64 ec_projection_end_of_log(const ec_projection *projection)
 {
     ec_relations relations = ec_relations_open(projection->store, AccessShareLock);
     int64 position = ec_last_position(&relations);
@@ -219,7 +218,8 @@ int64 ec_projection_catch_up(ec_projection *projection, int64 checkpoint, int64 
         checkpoint = b.reader.position;
         if (b.count > 0)
             ec_projection_handle(projection, b.events, b.count);
-        if (b.is_at_end && until == PG_INT64_MAX && checkpoint < end_of_log(projection)) {
+        if (b.is_at_end && until == PG_INT64_MAX &&
+            checkpoint < ec_projection_end_of_log(projection)) {
             b.is_at_end = false;
             pg_usleep(1000);
         }

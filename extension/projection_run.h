@@ -18,6 +18,12 @@ extern bool ec_projection_run_batch(text *store, const char *name, int64 most, i
  */
 extern int64 ec_projection_catch_up(ec_projection *projection, int64 checkpoint, int64 until);
 
+/*
+ * The position of the last event that is visible. With the gate in hand it is where an inline
+ * projection stands.
+ */
+extern int64 ec_projection_end_of_log(const ec_projection *projection);
+
 /* How far a projection is: a row of eventcore.projection_progress. */
 typedef struct ec_projection_progress {
     int64 checkpoint;

@@ -121,16 +121,6 @@ static void clear_failure(const ec_projection *projection)
                         "WHERE store = $1 AND name = $2");
 }
 
-/* Where an inline projection is that has not been paused. The caller holds the gate. */
-static int64 end_of_log(text *store)
-{
-    ec_relations relations = ec_relations_open(store, AccessShareLock);
-    int64 position = ec_last_position(&relations);
-
-    ec_relations_close(&relations);
-    return position;
-}
-
 /*
  * Give a projection all events that it is behind. The caller holds the gate, and appends that the
  * handler makes do not run it, since it is paused, or not yet inline: they are read like others.
@@ -313,7 +303,7 @@ Datum eventcore_pause_projection(PG_FUNCTION_ARGS)
     ec_projection *projection = lock_argument(fcinfo, 1, &progress);
 
     if (projection->is_inline && !projection->is_paused)
-        set_checkpoint(projection, end_of_log(projection->store));
+        set_checkpoint(projection, ec_projection_end_of_log(projection));
     execute(projection, "UPDATE eventcore.projection_progress SET attempts = 0, "
                         "next_attempt_at = NULL WHERE store = $1 AND name = $2");
     set_paused(projection, true);
@@ -374,7 +364,7 @@ Datum eventcore_set_projection_mode(PG_FUNCTION_ARGS)
     if (is_inline && !projection->is_paused)
         catch_up(projection, progress.checkpoint);
     else if (!is_inline && !projection->is_paused)
-        set_checkpoint(projection, end_of_log(projection->store));
+        set_checkpoint(projection, ec_projection_end_of_log(projection));
     execute(projection, psprintf("UPDATE eventcore.projections SET mode = '%s' "
                                  "WHERE store = $1 AND name = $2",
                                  mode));

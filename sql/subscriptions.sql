@@ -162,7 +162,9 @@ BEGIN
             DETAIL = jsonb_build_object('error', 'subscription_not_found', 'subscription', name, 'store', store),
             HINT = 'Make it with eventcore.create_subscription().';
     ELSIF found_one.kind <> find_subscription.kind THEN
-        PERFORM eventcore.refuse_subscription(name, format('it is of kind %s', found_one.kind));
+        PERFORM eventcore.refuse_subscription(name, CASE found_one.kind
+            WHEN 'checkpoint' THEN 'it is of kind checkpoint: use fetch() and commit_checkpoint()'
+            ELSE 'it is of kind acknowledged: use receive() and ack()' END);
     END IF;
     RETURN found_one;
 END $$;
@@ -285,8 +287,10 @@ BEGIN
         PERFORM eventcore.refuse_subscription(name, 'group_size must be between 1 and 1024');
     ELSIF acknowledge AND group_size <> 1 THEN
         PERFORM eventcore.refuse_subscription(name, 'consumers that acknowledge need no group_size, any number may compete');
-    ELSIF (max_attempts >= 1 AND visibility > interval '0') IS NOT TRUE THEN
-        PERFORM eventcore.refuse_subscription(name, 'max_attempts must be 1 or more, and visibility above zero');
+    ELSIF keep_order AND NOT acknowledge THEN
+        PERFORM eventcore.refuse_subscription(name, 'keep_order is for consumers that acknowledge; others are given events in order anyway');
+    ELSIF (max_attempts >= 1 AND visibility > interval '0' AND visibility <= interval '1 year') IS NOT TRUE THEN
+        PERFORM eventcore.refuse_subscription(name, 'max_attempts must be 1 or more, and visibility above zero and at most a year');
     END IF;
     -- Raises what is wrong with the store, the filters and the start, without reading.
     PERFORM FROM eventcore.read_all(start, 0, types, category, prefix, pattern, correlation_id,
