@@ -14,3 +14,10 @@ is() {
 sql() {
     psql -XAtq -v ON_ERROR_STOP=1 -c "$1"
 }
+
+# preloaded DIRECTORY SETTING...: make a server, not yet started, that has the library preloaded.
+preloaded() {
+    "$(dirname "${BASH_SOURCE[0]}")/cluster" server initdb -D "$1" -U "$PGUSER" -A trust -E UTF8 --no-locale --no-sync >/dev/null
+    printf '%s\n' "shared_preload_libraries = 'eventcore'" "listen_addresses = ''" \
+        "unix_socket_directories = '$PGHOST'" 'fsync = off' "${@:2}" >>"$1/postgresql.conf"
+}

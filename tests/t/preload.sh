@@ -10,14 +10,7 @@ cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
 # A server of its own.
 directory=$CLUSTER_DIR/preload
-"$cluster" server initdb -D "$directory" -U "$PGUSER" -A trust -E UTF8 --no-locale --no-sync >/dev/null
-cat >>"$directory/postgresql.conf" <<CONF
-shared_preload_libraries = 'eventcore'
-listen_addresses = ''
-unix_socket_directories = '$PGHOST'
-max_prepared_transactions = 5
-fsync = off
-CONF
+preloaded "$directory" 'max_prepared_transactions = 5'
 "$cluster" server pg_ctl start --silent -w -D "$directory" -l "$directory.log" -o '-p 5434'
 export PGPORT=5434
 createdb -h "$PGHOST" preload

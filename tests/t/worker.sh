@@ -8,14 +8,7 @@ cluster=$(dirname "${BASH_SOURCE[0]}")/../cluster
 
 # A server of its own. One database has the extension and a projection, one the extension only.
 directory=$CLUSTER_DIR/worker
-"$cluster" server initdb -D "$directory" -U "$PGUSER" -A trust -E UTF8 --no-locale --no-sync >/dev/null
-cat >>"$directory/postgresql.conf" <<CONF
-shared_preload_libraries = 'eventcore'
-listen_addresses = ''
-unix_socket_directories = '$PGHOST'
-max_worker_processes = 4
-fsync = off
-CONF
+preloaded "$directory" 'max_worker_processes = 4'
 start() { "$cluster" server pg_ctl start --silent -w -D "$directory" -l "$directory.log" -o '-p 5434'; }
 stop() { "$cluster" server pg_ctl stop --silent -w -D "$directory" -m "$1"; }
 start
