@@ -16,10 +16,11 @@ WITH wanted (reader, position) AS (
     JOIN eventcore.events ON global_position = position
     WHERE reader NOT IN ('acknowledged', 'inline') -- given in any order; written down before the commit
 )
-SELECT reader || ' skipped ' || position FROM wanted WHERE (reader, position) NOT IN (SELECT reader, position FROM counted)
+SELECT reader || ' skipped ' || position
+FROM (SELECT reader, position FROM wanted EXCEPT SELECT reader, position FROM counted) AS missing
 UNION ALL
 SELECT reader || ' saw ' || position || ', which is not there'
-FROM counted WHERE (reader, position) NOT IN (SELECT reader, position FROM wanted)
+FROM (SELECT reader, position FROM counted EXCEPT SELECT reader, position FROM wanted) AS invented
 UNION ALL
 SELECT reader || ' saw ' || position || ' ' || times || ' times' FROM counted WHERE times > 1
 UNION ALL
