@@ -154,7 +154,7 @@ static void end_extras(extras *x)
     FreeExecutorState(x->estate);
 }
 
-static void fill(TupleTableSlot *slot, const ec_request *request, const ec_event *event)
+void ec_event_writer_fill(TupleTableSlot *slot, const ec_request *request, const ec_event *event)
 {
     Datum *values = slot->tts_values - 1; /* columns count from 1 */
     bool *nulls = slot->tts_isnull - 1;
@@ -284,7 +284,7 @@ static int write_some(writer *w, ec_event *const *events, int count)
         if (bytes > MOST_BYTES_AT_ONCE)
             count = i + 1;
         e->event = events[i];
-        fill(e->slot, w->request, e->event);
+        ec_event_writer_fill(e->slot, w->request, e->event);
         if (w->extras != NULL && RelationGetDescr(w->relations->events)->constr != NULL)
             ExecConstraints(&w->extras->table, e->slot, w->extras->estate);
     }

@@ -2,6 +2,7 @@
 #ifndef EVENTCORE_EVENT_WRITER_H
 #define EVENTCORE_EVENT_WRITER_H
 
+#include "executor/tuptable.h"
 #include "relations.h"
 #include "request.h"
 
@@ -14,5 +15,9 @@ extern void ec_event_writer_check_triggers(const ec_relations *relations);
  */
 extern void ec_event_writer_write(ec_event *const *events, int count, bool in_id_order,
                                   const ec_request *request, const ec_relations *relations);
+
+/* Make a slot the row of eventcore.events that an event becomes. It points into the request. */
+extern void ec_event_writer_fill(TupleTableSlot *slot, const ec_request *request,
+                                 const ec_event *event);
 
 #endif

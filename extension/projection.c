@@ -284,6 +284,13 @@ static void name_projection(void *projection)
     errcontext("eventcore projection \"%s\"", ((const ec_projection *)projection)->name);
 }
 
+bool ec_projection_is_of_store(const ec_projection *projection, const text *store)
+{
+    return VARSIZE_ANY_EXHDR(projection->store) == VARSIZE_ANY_EXHDR(store) &&
+           memcmp(VARDATA_ANY(projection->store), VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) ==
+               0;
+}
+
 /* The calls that are under way are told from the contexts of errors: these end with them. */
 void ec_projection_refuse_own_call(const text *store, const char *name)
 {
@@ -292,9 +299,7 @@ void ec_projection_refuse_own_call(const text *store, const char *name)
         const ec_projection *projection = context->arg;
 
         if (context->callback == name_projection && strcmp(projection->name, name) == 0 &&
-            VARSIZE_ANY_EXHDR(projection->store) == VARSIZE_ANY_EXHDR(store) &&
-            memcmp(VARDATA_ANY(projection->store), VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) ==
-                0)
+            ec_projection_is_of_store(projection, store))
             ereport(ERROR, (ec_error_code(EC_ERROR_projection_recursion),
                             errmsg("projection \"%s\" is at work, and cannot be run or changed by "
                                    "its own functions",

@@ -44,6 +44,8 @@ extern void ec_projection_handle(ec_projection *projection, Datum *events, int c
 /* Call a function of the projection that takes no arguments, likewise. */
 extern void ec_projection_call(const ec_projection *projection, const char *function);
 
+extern bool ec_projection_is_of_store(const ec_projection *projection, const text *store);
+
 /*
  * Raise projection_recursion if a function of this projection is being called. What runs or changes
  * the projection then would start from a checkpoint that does not stand for what it is doing.

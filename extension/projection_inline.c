@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
+#include "event_writer.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "projection.h"
@@ -123,34 +124,6 @@ static void look_again(void)
     known.seen = changes;
 }
 
-/* An event that was written, as a row of eventcore.events. */
-static void fill(TupleTableSlot *slot, const ec_request *request, const ec_event *event)
-{
-    ExecClearTuple(slot);
-    slot->tts_values[EC_STORE - 1] = PointerGetDatum(request->store);
-    slot->tts_values[EC_GLOBAL_POSITION - 1] = Int64GetDatum(event->position);
-    slot->tts_values[EC_STREAM_ID - 1] = request->streams[event->stream].id_datum;
-    slot->tts_values[EC_VERSION - 1] = Int64GetDatum(event->version);
-    slot->tts_values[EC_EVENT_ID - 1] = UUIDPGetDatum(&event->id);
-    slot->tts_values[EC_TYPE - 1] = event->type;
-    slot->tts_values[EC_DATA - 1] = event->data;
-    slot->tts_values[EC_PAYLOAD - 1] = event->payload;
-    slot->tts_values[EC_METADATA - 1] = event->metadata;
-    slot->tts_values[EC_RECORDED_AT - 1] = TimestampTzGetDatum(event->recorded_at);
-    memset(slot->tts_isnull, false, EC_EVENT_COLUMNS * sizeof(bool));
-    slot->tts_isnull[EC_DATA - 1] = event->data_is_null;
-    slot->tts_isnull[EC_PAYLOAD - 1] = event->payload_is_null;
-    slot->tts_isnull[EC_METADATA - 1] = event->metadata_is_null;
-    ExecStoreVirtualTuple(slot);
-}
-
-static bool is_of_store(const ec_projection *projection, const text *store)
-{
-    return VARSIZE_ANY_EXHDR(projection->store) == VARSIZE_ANY_EXHDR(store) &&
-           memcmp(VARDATA_ANY(projection->store), VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store)) ==
-               0;
-}
-
 static void enqueue(ec_projection *projection, Datum *events, int count)
 {
     entry **last = &queue.first;
@@ -188,11 +161,11 @@ static void enqueue_all(const ec_request *request, ec_event *const *events, int 
         Datum *passing;
         int passing_count = 0;
 
-        if (!is_of_store(projection, request->store))
+        if (!ec_projection_is_of_store(projection, request->store))
             continue;
         passing = palloc(count * sizeof(Datum));
         for (int i = 0; i < count; i++) {
-            fill(scan.slot, request, events[i]);
+            ec_event_writer_fill(scan.slot, request, events[i]);
             if (!ec_log_filter_passes(&projection->filter, &scan))
                 continue;
             if (values[i] == (Datum)0)

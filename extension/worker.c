@@ -35,6 +35,8 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "projection_worker.h"
+#include "published_horizon.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
