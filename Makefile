@@ -28,7 +28,7 @@ SHLIB_LINK = -Wl,--version-script=extension/symbols.map
 EXTRA_CLEAN = tests/client/build
 
 # The install script is these files of sql/, in this order.
-SQL_ORDER = types tables stores append locks read log horizon subscriptions deliveries \
+SQL_ORDER = types tables stores append locks read log horizon subscriptions deliveries acknowledgements \
 	projections lifecycle privileges
 SQL_FILES = $(wildcard $(SQL_ORDER:%=sql/%.sql))
 ifneq ($(filter-out $(SQL_FILES),$(wildcard sql/*.sql)),)
