@@ -29,6 +29,7 @@ account-bob|50' 'following the log, and a read model'
 is "$(sql 'SELECT * FROM total ORDER BY account')" 'account-alice|70
 account-bob|50' 'and one by a subscription'
 
+flock client make -s --no-print-directory client >&2
 # shellcheck disable=SC2046
 snippet c 1 | cc -std=c11 -Wall -Wextra -Werror -Iclient/include -x c - -x none client/build/libeventcore.a \
     $(pkg-config --libs libpq jansson) -o "$CLUSTER_DIR/transfer" && built=yes
