@@ -34,35 +34,38 @@ struct balances {
 };
 
 /* clang-format off */
-#define TRANSFER_STREAMS(command, writes, reads, writes_many, reads_many)                          \
-    writes(command, from_account)                                                                  \
-    writes(command, to_account)
+#define BANK_EVENTS(list, type)              \
+    type(list, Deposited, "MoneyDeposited")  \
+    type(list, Withdrawn, "MoneyWithdrawn")
+#define TRANSFER_STREAMS(command, stream)    \
+    stream(command, writes, from_account)    \
+    stream(command, writes, to_account)
 /* clang-format on */
-EC_COMMAND(transfer, TRANSFER_STREAMS, struct transfer, struct balances);
+EC_EVENTS(bank, BANK_EVENTS);
+EC_COMMAND(transfer, TRANSFER_STREAMS, bank, struct transfer, struct balances);
 
 /* What an event does to the balance of its account. */
 ec_status balance_change(const ec_event *event, long long *change)
 {
-    ec_status status = ec_event_unpack(event, "{s:I}", "amount", change);
+    bank_kind kind;
 
-    if (status != EC_OK)
-        return status;
-    if (strcmp(ec_event_type(event), "MoneyDeposited") == 0)
-        return EC_OK;
-    if (strcmp(ec_event_type(event), "MoneyWithdrawn") != 0)
+    if (!bank_kind_of(event, &kind))
         return EC_UNKNOWN_EVENT;
-    *change = -*change;
+    if (ec_event_unpack(event, "{s:I}", "amount", change) != EC_OK)
+        return EC_INVALID_EVENT;
+    if (kind == bank_Withdrawn)
+        *change = -*change;
     return EC_OK;
 }
 
 /* Fold: called for every event of both accounts, in global order. */
 static ec_status transfer_apply(const struct transfer *transfer, struct balances *state,
-                                const ec_event *event)
+                                bank_kind kind, const ec_event *event)
 {
     long long change;
     ec_status status = balance_change(event, &change);
 
-    (void)transfer;
+    (void)transfer, (void)kind;
     if (status == EC_OK)
         *(EC_FROM(event, transfer_from_account) ? &state->from : &state->to) += change;
     return status;
@@ -72,14 +75,12 @@ static ec_status transfer_apply(const struct transfer *transfer, struct balances
 static ec_status transfer_handle(const struct transfer *transfer, const struct balances *state,
                                  transfer_context ctx)
 {
-    ec_new_event withdrawn = {.type = "MoneyWithdrawn"}, deposited = {.type = "MoneyDeposited"};
-
     EC_REQUIRE(ctx, state->from >= transfer->amount, "insufficient_funds",
                "balance %lld, requested %lld", state->from, transfer->amount);
-    withdrawn.data = ec_pack(ctx.context, "{s:I}", "amount", transfer->amount);
-    deposited.data = withdrawn.data;
-    transfer_write(ctx, transfer_from_account, &withdrawn);
-    return transfer_write(ctx, transfer_to_account, &deposited);
+    transfer_record(ctx, transfer_from_account, bank_Withdrawn, "{s:I}", "amount",
+                    transfer->amount);
+    return transfer_record(ctx, transfer_to_account, bank_Deposited, "{s:I}", "amount",
+                           transfer->amount);
 }
 
 /* ------------------------------------------------------------------ the workers */

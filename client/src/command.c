@@ -1,6 +1,8 @@
 /* command.c: what a handler can do: write, reject, allocate. */
 #include "command.h"
 
+#include <string.h>
+
 #include "event_id.h"
 
 #define FIRST_CAPACITY 8
@@ -103,6 +105,10 @@ ec_status ec_write(ec_context *context, size_t slot_number, size_t index, const 
         return ec_context_fail(context, EC_UNDECLARED_STREAM,
                                "\"%s\" is declared as only read, so it cannot be written",
                                slot->name);
+    if (slot->count == 0 && ec_mode_is_optional(slot->mode))
+        return ec_context_fail(context, EC_UNBOUND_STREAM,
+                               "the optional stream \"%s\" has no id, so it cannot be written",
+                               slot->name);
     if (index >= slot->count)
         return ec_context_fail(context, EC_INVALID_ARGUMENT,
                                "the list \"%s\" has %zu streams: there is no index %zu", slot->name,
@@ -110,20 +116,56 @@ ec_status ec_write(ec_context *context, size_t slot_number, size_t index, const 
     return ec_context_add(context, slot->ids[index], event);
 }
 
-ec_status ec_reject(ec_context *context, const char *code, const char *format, ...)
+ec_status ec_vrecord(ec_context *context, size_t slot, size_t index, const char *type,
+                     const char *format, va_list arguments)
+{
+    ec_new_event event = {.type = type};
+
+    if (format != NULL) {
+        event.data = ec_vpack(context, format, arguments);
+        if (event.data == NULL)
+            return context->failure.status;
+    }
+    return ec_write(context, slot, index, &event);
+}
+
+ec_status ec_record(ec_context *context, size_t slot, size_t index, const char *type,
+                    const char *format, ...)
 {
     va_list arguments;
+    ec_status status;
 
+    va_start(arguments, format);
+    status = ec_vrecord(context, slot, index, type, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+ec_status ec_vreject(ec_context *context, ec_status status, const char *code, const char *format,
+                     va_list arguments)
+{
     if (context->failure.status != EC_OK)
         return context->failure.status;
-    va_start(arguments, format);
+    if (!ec_status_is_rejection(status))
+        return ec_context_fail(context, EC_INVALID_ARGUMENT, "ec_reject: %s is not a rejection",
+                               ec_status_name(status));
     context->rejection_message = ec_arena_format(&context->memory, format, arguments);
-    va_end(arguments);
     context->rejection_code = ec_arena_string(&context->memory, code == NULL ? "" : code);
     if (context->rejection_code == NULL || context->rejection_message == NULL)
         return out_of_memory(context);
-    return ec_context_fail(context, EC_REJECTED, "%s: %s", context->rejection_code,
+    return ec_context_fail(context, status, "%s: %s", context->rejection_code,
                            context->rejection_message);
+}
+
+ec_status ec_reject(ec_context *context, ec_status status, const char *code, const char *format,
+                    ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    status = ec_vreject(context, status, code, format, arguments);
+    va_end(arguments);
+    return status;
 }
 
 void *ec_alloc(ec_context *context, size_t size)
@@ -133,4 +175,32 @@ void *ec_alloc(ec_context *context, size_t size)
     if (memory == NULL)
         out_of_memory(context);
     return memory;
+}
+
+size_t ec_stream_count(const ec_context *context, size_t slot)
+{
+    return slot < context->streams->slot_count ? context->streams->slots[slot].count : 0;
+}
+
+const char *ec_stream_id(const ec_context *context, size_t slot, size_t index)
+{
+    return index < ec_stream_count(context, slot) ? context->streams->slots[slot].ids[index] : NULL;
+}
+
+int64_t ec_stream_version(const ec_context *context, size_t slot, size_t index)
+{
+    const char *id = ec_stream_id(context, slot, index);
+
+    return id == NULL ? -1 : ec_streams_find(context->streams, id)->version;
+}
+
+bool ec_stream_find(const ec_context *context, size_t slot, const char *id, size_t *index)
+{
+    for (size_t i = 0; i < ec_stream_count(context, slot); i++)
+        if (strcmp(context->streams->slots[slot].ids[i], id) == 0) {
+            if (index != NULL)
+                *index = i;
+            return true;
+        }
+    return false;
 }

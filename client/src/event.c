@@ -69,6 +69,14 @@ bool ec_event_in(const ec_event *event, size_t slot, size_t *index)
     return false;
 }
 
+int ec_event_kind(const ec_event *event, const ec_event_types *types)
+{
+    for (size_t i = 0; i < types->count; i++)
+        if (strcmp(types->types[i], event->type) == 0)
+            return (int)i;
+    return -1;
+}
+
 void *ec_event_alloc(const ec_event *event, size_t size)
 {
     void *memory = ec_arena_alloc(event->memory, size);

@@ -27,15 +27,18 @@ static void time_out(ec_execution *execution)
 static void send(ec_execution *execution, ec_connection *connection, int64_t deadline)
 {
     ec_failure failure = {.status = EC_OK};
+    ec_arena memory = {NULL};
     bool maybe_done = false;
     ec_events *rows;
+    ec_call call;
 
-    if (ec_connection_open(connection, deadline, &failure) == EC_OK &&
-        ec_connection_call(connection, &execution->call, deadline, &rows, &failure, &maybe_done) ==
-            EC_OK)
+    if (ec_execution_encode(execution, &call, &memory, &failure) == EC_OK &&
+        ec_connection_open(connection, deadline, &failure) == EC_OK &&
+        ec_connection_call(connection, &call, deadline, &rows, &failure, &maybe_done) == EC_OK)
         ec_execution_rows(execution, rows);
     else
         ec_execution_failed(execution, &failure, maybe_done);
+    ec_arena_free(&memory);
 }
 
 /* Drive an execution to its end, and take its result. */

@@ -1,9 +1,9 @@
 /*
  * execution.c: read, fold, decide, append; and what follows when one of them fails.
  *
- *     start -> SEND read -> fold, handle -> SEND append -> DONE
- *                 ^                              |
- *                 +---------- SLEEP <-- conflict, retriable error
+ *     start -> READ -> fold, handle -> APPEND -> DONE
+ *               ^                        |
+ *               +------ SLEEP <-- conflict, retriable error
  *
  * An append whose reply was lost may have been done. Until the server has given a definite answer
  * it is sent again as it is: its event ids make the server answer with the first result if there
@@ -21,6 +21,8 @@ static void finish(ec_execution *execution)
     execution->step = EC_STEP_DONE;
     execution->outcome->in_doubt = execution->in_doubt && execution->context.entry_count > 0 &&
                                    execution->failure.status != EC_OK;
+    if (!ec_outcome_end(execution->outcome, &execution->failure))
+        ec_fail(&execution->failure, EC_NO_MEMORY, "out of memory for an outcome");
 }
 
 static void finish_with(ec_execution *execution, ec_failure *failure)
@@ -40,41 +42,6 @@ static void end_attempt(ec_execution *execution)
     ec_events_free(execution->read);
     execution->read = NULL;
     ec_context_reset(&execution->context);
-    execution->appending = false;
-}
-
-static void send_read(ec_execution *execution)
-{
-    const ec_stream_set *streams = &execution->streams;
-    ec_arena *memory = &execution->context.memory;
-    const char **ids = ec_arena_array(memory, streams->count, sizeof *ids);
-
-    if (ids == NULL) {
-        finish_out_of_memory(execution);
-        return;
-    }
-    for (size_t i = 0; i < streams->count; i++)
-        ids[i] = streams->streams[i].id;
-    if (ec_call_read_streams(&execution->call, memory, ids, streams->count, NULL, execution->store,
-                             &execution->failure) != EC_OK) {
-        finish(execution);
-        return;
-    }
-    execution->step = EC_STEP_SEND;
-}
-
-static void send_append(ec_execution *execution, const ec_expectation *expected, size_t count)
-{
-    ec_context *context = &execution->context;
-
-    if (ec_call_try_append(&execution->call, &context->memory, context->entries,
-                           context->entry_count, expected, count, execution->store,
-                           &execution->failure) != EC_OK) {
-        finish(execution);
-        return;
-    }
-    execution->appending = true;
-    execution->step = EC_STEP_SEND;
 }
 
 /* The next try: the same append while its fate is open, else everything from the read on. */
@@ -82,11 +49,13 @@ static void begin_attempt(ec_execution *execution)
 {
     execution->outcome->attempts++;
     if (execution->in_doubt || execution->definition == NULL) {
-        execution->step = EC_STEP_SEND;
+        execution->step = EC_STEP_APPEND;
         return;
     }
     end_attempt(execution);
-    send_read(execution);
+    for (size_t i = 0; i < execution->streams.count; i++)
+        execution->streams.streams[i].version = 0;
+    execution->step = EC_STEP_READ;
 }
 
 /* After `failure`: try again later, or give up with it. */
@@ -143,8 +112,11 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
 {
     ec_context *context = &execution->context;
 
-    *execution =
-        (ec_execution){.store = store, .options = EC_EXECUTE_OPTIONS_INIT, .outcome = outcome};
+    *execution = (ec_execution){.store = store,
+                                .options = EC_EXECUTE_OPTIONS_INIT,
+                                .outcome = outcome,
+                                .expected = expected,
+                                .expected_count = expected_count};
     context->streams = &execution->streams;
     for (size_t i = 0; i < event_count && context->failure.status == EC_OK; i++)
         if (events[i].stream_id == NULL)
@@ -155,8 +127,7 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
         finish_with(execution, &context->failure);
         return;
     }
-    outcome->attempts = 1;
-    send_append(execution, expected, expected_count);
+    begin_attempt(execution);
 }
 
 /* The callback's status, unless what it was called with failed in a way that cannot be ignored. */
@@ -166,8 +137,19 @@ static ec_status apply_event(ec_execution *execution, void *state, ec_event *eve
     ec_failure *failure = &execution->context.failure;
     ec_status status;
 
+    const ec_event_types *types = definition->event_types;
+    int kind = types == NULL ? -1 : ec_event_kind(event, types);
+
+    if (types != NULL && kind < 0) {
+        if (types->selects)
+            return EC_OK;
+        return ec_fail(failure, EC_UNKNOWN_EVENT,
+                       "%s: event %s, version %lld of stream %s: its type is not in the list %s",
+                       definition->name, event->type, (long long)event->version, event->stream_id,
+                       types->name);
+    }
     event->failure = failure;
-    status = definition->apply(execution->command, state, event);
+    status = definition->apply(execution->command, state, kind, event);
     if (status == EC_OK && failure->status == EC_NO_MEMORY)
         status = EC_NO_MEMORY;
     if (status == EC_OK)
@@ -243,7 +225,9 @@ static void append_decision(ec_execution *execution)
     }
     for (size_t i = 0; i < streams->count; i++)
         expected[i] = (ec_expectation){streams->streams[i].id, streams->streams[i].version};
-    send_append(execution, expected, streams->count);
+    execution->expected = expected;
+    execution->expected_count = streams->count;
+    execution->step = EC_STEP_APPEND;
 }
 
 static void take_read(ec_execution *execution, ec_events *rows)
@@ -253,7 +237,7 @@ static void take_read(ec_execution *execution, ec_events *rows)
 
     execution->read = rows;
     if (state == NULL || fold(execution, state) != EC_OK || decide(execution, state) != EC_OK) {
-        if (context->failure.status == EC_REJECTED && !copy_rejection(execution))
+        if (ec_status_is_rejection(context->failure.status) && !copy_rejection(execution))
             finish_out_of_memory(execution);
         else
             finish_with(execution, &context->failure);
@@ -324,10 +308,34 @@ static void take_append(ec_execution *execution, const ec_events *rows)
     finish(execution);
 }
 
+ec_status ec_execution_encode(const ec_execution *execution, ec_call *call, ec_arena *memory,
+                              ec_failure *failure)
+{
+    const ec_stream_set *streams = &execution->streams;
+    const ec_context *context = &execution->context;
+    const char **ids;
+    int64_t *versions;
+
+    if (execution->step == EC_STEP_APPEND)
+        return ec_call_try_append(call, memory, context->entries, context->entry_count,
+                                  execution->expected, execution->expected_count, execution->store,
+                                  failure);
+    ids = ec_arena_array(memory, streams->count, sizeof *ids);
+    versions = ec_arena_array(memory, streams->count, sizeof *versions);
+    if (ids == NULL || versions == NULL)
+        return ec_fail(failure, EC_NO_MEMORY, "out of memory for the parameters of a statement");
+    for (size_t i = 0; i < streams->count; i++) {
+        ids[i] = streams->streams[i].id;
+        versions[i] = streams->streams[i].version;
+    }
+    return ec_call_read_streams(call, memory, ids, streams->count, versions, execution->store,
+                                failure);
+}
+
 void ec_execution_rows(ec_execution *execution, ec_events *rows)
 {
     ec_failure_clear(&execution->failure);
-    if (!execution->appending) {
+    if (execution->step == EC_STEP_READ) {
         take_read(execution, rows);
         return;
     }
@@ -337,7 +345,7 @@ void ec_execution_rows(ec_execution *execution, ec_events *rows)
 
 void ec_execution_failed(ec_execution *execution, ec_failure *failure, bool maybe_done)
 {
-    if (execution->appending && maybe_done)
+    if (execution->step == EC_STEP_APPEND && maybe_done)
         execution->in_doubt = true;
     if (ec_is_retriable(failure))
         retry_after(execution, failure);

@@ -3,12 +3,14 @@
  *
  * A driver starts it and then does what `step` says until that is EC_STEP_DONE:
  *
- *     EC_STEP_SEND   send `call`, and pass on its rows or its failure
- *     EC_STEP_SLEEP  let `delay_us` pass, and resume
- *     EC_STEP_DONE   take the result: `failure` (its status is EC_OK on success) and the outcome
+ *     EC_STEP_READ    read `streams`, each behind its `version`, as of one instant
+ *     EC_STEP_APPEND  append `context.entries` with the expectations `expected`
+ *                     (both: pass on the rows of the reply, or the failure)
+ *     EC_STEP_SLEEP   let `delay_us` pass, and resume
+ *     EC_STEP_DONE    take the result: `failure` (its status is EC_OK on success) and the outcome
  *
- * The driver owns connection and clock: it connects before sending, and when the deadline passes
- * it reports a failure with EC_TIMEOUT.
+ * The driver owns connection and clock: it connects before sending, encodes what is to be sent, and
+ * when the deadline passes it reports a failure with EC_TIMEOUT.
  */
 #ifndef EC_EXECUTION_H
 #define EC_EXECUTION_H
@@ -16,11 +18,10 @@
 #include "command.h"
 #include "outcome.h"
 
-typedef enum ec_step { EC_STEP_SEND, EC_STEP_SLEEP, EC_STEP_DONE } ec_step;
+typedef enum ec_step { EC_STEP_READ, EC_STEP_APPEND, EC_STEP_SLEEP, EC_STEP_DONE } ec_step;
 
 typedef struct ec_execution {
     ec_step step;
-    ec_call call;
     int64_t delay_us;
     ec_failure failure;
 
@@ -31,10 +32,11 @@ typedef struct ec_execution {
     ec_outcome *outcome;
     ec_arena memory; /* of the whole execution */
     ec_stream_set streams;
-    ec_events *read;    /* of the attempt */
-    ec_context context; /* of the attempt */
-    bool appending;     /* `call` is the append, not the read */
-    bool in_doubt;      /* the append was sent and may have been done */
+    ec_events *read;                /* of the attempt */
+    ec_context context;             /* of the attempt */
+    const ec_expectation *expected; /* of the attempt; NULL: none */
+    size_t expected_count;
+    bool in_doubt; /* the append was sent and may have been done */
 } ec_execution;
 
 /*
@@ -50,11 +52,15 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
                                size_t event_count, const ec_expectation *expected,
                                size_t expected_count, const char *store, ec_outcome *outcome);
 
-/* The reply to `call`, which is taken over. */
+/* The statement that the step asks for, encoded into `memory`. */
+ec_status ec_execution_encode(const ec_execution *execution, ec_call *call, ec_arena *memory,
+                              ec_failure *failure);
+
+/* The rows of the reply, which are taken over. */
 void ec_execution_rows(ec_execution *execution, ec_events *rows);
 
 /*
- * `call` failed. The failure is taken over. `maybe_done` says that the server may have carried it
+ * The step failed. The failure is taken over. `maybe_done` says that the server may have carried it
  * out all the same: it was sent, and there was no reply.
  */
 void ec_execution_failed(ec_execution *execution, ec_failure *failure, bool maybe_done);

@@ -17,19 +17,15 @@ static json_t *event_json(ec_event *event, json_error_t *error)
     return event->json;
 }
 
-ec_status ec_event_unpack(const ec_event *event, const char *format, ...)
+ec_status ec_event_vunpack(const ec_event *event, const char *format, va_list arguments)
 {
     json_error_t problem = {.text = "it carries a payload, not JSON"};
     json_t *json = event->data == NULL ? NULL : event_json((ec_event *)event, &problem);
     int result = -1;
-    va_list arguments;
     ec_status status;
 
-    if (json != NULL) {
-        va_start(arguments, format);
+    if (json != NULL)
         result = json_vunpack_ex(json, &problem, 0, format, arguments);
-        va_end(arguments);
-    }
     if (result == 0)
         return EC_OK;
     status = event->data != NULL && json_error_code(&problem) == json_error_out_of_memory
@@ -40,17 +36,24 @@ ec_status ec_event_unpack(const ec_event *event, const char *format, ...)
     return status;
 }
 
-const char *ec_pack(ec_context *context, const char *format, ...)
+ec_status ec_event_unpack(const ec_event *event, const char *format, ...)
+{
+    va_list arguments;
+    ec_status status;
+
+    va_start(arguments, format);
+    status = ec_event_vunpack(event, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+const char *ec_vpack(ec_context *context, const char *format, va_list arguments)
 {
     json_error_t problem = {.text = ""};
-    va_list arguments;
-    json_t *json;
+    json_t *json = json_vpack_ex(&problem, 0, format, arguments);
     char *text;
     const char *kept;
 
-    va_start(arguments, format);
-    json = json_vpack_ex(&problem, 0, format, arguments);
-    va_end(arguments);
     if (json == NULL) {
         ec_context_fail(context, EC_INVALID_ARGUMENT, "ec_pack with format \"%s\": %s", format,
                         problem.text);
@@ -63,4 +66,15 @@ const char *ec_pack(ec_context *context, const char *format, ...)
     if (kept == NULL)
         ec_context_fail(context, EC_NO_MEMORY, "out of memory in ec_pack");
     return kept;
+}
+
+const char *ec_pack(ec_context *context, const char *format, ...)
+{
+    va_list arguments;
+    const char *text;
+
+    va_start(arguments, format);
+    text = ec_vpack(context, format, arguments);
+    va_end(arguments);
+    return text;
 }

@@ -79,6 +79,13 @@ bool ec_outcome_appended(ec_outcome *outcome, const ec_entry *entries, const ec_
     return true;
 }
 
+bool ec_outcome_end(ec_outcome *outcome, const ec_failure *failure)
+{
+    outcome->status = failure->status;
+    outcome->message = ec_arena_string(&outcome->memory, failure->message);
+    return (outcome->message == NULL) == (failure->message == NULL);
+}
+
 int ec_outcome_attempts(const ec_outcome *outcome)
 {
     return outcome == NULL ? 0 : outcome->attempts;
@@ -107,6 +114,16 @@ size_t ec_outcome_violation_count(const ec_outcome *outcome)
 const ec_violation *ec_outcome_violation(const ec_outcome *outcome, size_t index)
 {
     return index < ec_outcome_violation_count(outcome) ? &outcome->violations[index] : NULL;
+}
+
+ec_status ec_outcome_status(const ec_outcome *outcome)
+{
+    return outcome == NULL ? EC_OK : outcome->status;
+}
+
+const char *ec_outcome_message(const ec_outcome *outcome)
+{
+    return outcome == NULL || outcome->message == NULL ? "" : outcome->message;
 }
 
 const char *ec_outcome_rejection_code(const ec_outcome *outcome)

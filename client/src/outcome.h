@@ -10,6 +10,8 @@ struct ec_outcome {
     int attempts;
     int conflicts;
     bool in_doubt;
+    ec_status status;
+    const char *message;
     ec_event *events;
     size_t event_count;
     ec_violation *violations;
@@ -23,6 +25,9 @@ ec_outcome *ec_outcome_prepare(ec_outcome **outcome);
 
 /* The streams of a conflict, one a row; NULL when memory runs out. */
 ec_violation *ec_violations_of(const ec_events *rows, ec_arena *memory);
+
+/* Note how the call ended. False when memory runs out. */
+bool ec_outcome_end(ec_outcome *outcome, const ec_failure *failure);
 
 /* Note a conflict. False when memory runs out. */
 bool ec_outcome_conflict(ec_outcome *outcome, const ec_events *rows);

@@ -57,6 +57,11 @@ ec_status ec_status_from_sqlstate(const char *sqlstate)
     return EC_SERVER_ERROR;
 }
 
+bool ec_status_is_rejection(ec_status status)
+{
+    return status == EC_REJECTED || status == EC_FORBIDDEN || status == EC_INVALID_COMMAND;
+}
+
 const char *ec_version(void)
 {
     return EC_VERSION;

@@ -55,7 +55,8 @@ static ec_status bind_slot(ec_slot *slot, ec_arena *memory, const ec_stream_decl
                            declared->name);
         given = list->ids;
         slot->count = list->count;
-    }
+    } else if (*given == NULL && ec_mode_is_optional(declared->mode))
+        slot->count = 0;
     slot->ids = ec_arena_array(memory, slot->count, sizeof *slot->ids);
     if (slot->ids == NULL)
         return out_of_memory(failure);

@@ -43,12 +43,17 @@ ec_stream *ec_streams_find(const ec_stream_set *set, const char *id);
 
 static inline bool ec_mode_is_list(ec_stream_mode mode)
 {
-    return mode == EC_WRITES_MANY || mode == EC_READS_MANY;
+    return mode == EC_MODE_writes_many || mode == EC_MODE_reads_many;
 }
 
 static inline bool ec_mode_is_written(ec_stream_mode mode)
 {
-    return mode == EC_WRITES || mode == EC_WRITES_MANY;
+    return mode == EC_MODE_writes || mode == EC_MODE_writes_optional || mode == EC_MODE_writes_many;
+}
+
+static inline bool ec_mode_is_optional(ec_stream_mode mode)
+{
+    return mode == EC_MODE_writes_optional || mode == EC_MODE_reads_optional;
 }
 
 #endif

@@ -18,6 +18,11 @@
 #include <cmocka.h>
 #include <eventcore/eventcore.h>
 
+#define BANK_EVENTS(list, type)                                                                    \
+    type(list, deposited, "MoneyDeposited") type(list, withdrawn, "MoneyWithdrawn")                \
+        type(list, limited, "LimitSet")
+EC_EVENTS(bank, BANK_EVENTS);
+
 /* ------------------------------------------------------------------ transfer */
 
 struct transfer {
@@ -35,12 +40,13 @@ struct balances {
     long long limit;
 };
 
-#define TRANSFER_STREAMS(command, writes, reads, writes_many, reads_many)                          \
-    writes(command, from_account) writes(command, to_account) reads(command, limits)
-EC_COMMAND(transfer, TRANSFER_STREAMS, struct transfer, struct balances);
+#define TRANSFER_STREAMS(command, stream)                                                          \
+    stream(command, writes, from_account) stream(command, writes, to_account)                      \
+        stream(command, reads, limits)
+EC_COMMAND(transfer, TRANSFER_STREAMS, bank, struct transfer, struct balances);
 
 static ec_status transfer_apply(const struct transfer *transfer, struct balances *state,
-                                const ec_event *event)
+                                bank_kind kind, const ec_event *event)
 {
     long long amount;
 
@@ -48,12 +54,16 @@ static ec_status transfer_apply(const struct transfer *transfer, struct balances
         strncat(transfer->order, ec_event_type(event), 1);
     if (ec_event_unpack(event, "{s:I}", "amount", &amount) != EC_OK)
         return EC_INVALID_EVENT;
-    if (strcmp(ec_event_type(event), "LimitSet") == 0)
+    switch (kind) {
+    case bank_limited:
         state->limit = amount;
-    else if (strcmp(ec_event_type(event), "MoneyWithdrawn") == 0)
+        break;
+    case bank_withdrawn:
         amount = -amount;
-    else if (strcmp(ec_event_type(event), "MoneyDeposited") != 0)
-        return EC_UNKNOWN_EVENT;
+        break;
+    case bank_deposited:
+        break;
+    }
     if (EC_FROM(event, transfer_from_account))
         state->from += amount;
     if (EC_FROM(event, transfer_to_account))
@@ -64,8 +74,6 @@ static ec_status transfer_apply(const struct transfer *transfer, struct balances
 static ec_status transfer_handle(const struct transfer *transfer, const struct balances *state,
                                  transfer_context ctx)
 {
-    ec_new_event withdrawn = {.type = "MoneyWithdrawn"}, deposited = {.type = "MoneyDeposited"};
-
     if (transfer->handled != NULL && (*transfer->handled)++ == 0 && transfer->interfere != NULL)
         transfer->interfere(transfer->argument);
     if (transfer->decide != NULL)
@@ -74,10 +82,10 @@ static ec_status transfer_handle(const struct transfer *transfer, const struct b
                "limit %lld", state->limit);
     EC_REQUIRE(ctx, state->from >= transfer->amount, "insufficient_funds",
                "balance %lld, requested %lld", state->from, transfer->amount);
-    withdrawn.data = ec_pack(ctx.context, "{s:I}", "amount", transfer->amount);
-    deposited.data = withdrawn.data;
-    transfer_write(ctx, transfer_from_account, &withdrawn);
-    return transfer_write(ctx, transfer_to_account, &deposited);
+    transfer_record(ctx, transfer_from_account, bank_withdrawn, "{s:I}", "amount",
+                    transfer->amount);
+    return transfer_record(ctx, transfer_to_account, bank_deposited, "{s:I}", "amount",
+                           transfer->amount);
 }
 
 /* ------------------------------------------------------------------ restock */
@@ -93,16 +101,21 @@ struct stock {
     long long listed[MOST_PRODUCTS];
 };
 
-#define RESTOCK_STREAMS(command, writes, reads, writes_many, reads_many)                           \
-    writes(command, ledger) writes_many(command, products) reads_many(command, catalogue)
-EC_COMMAND(restock, RESTOCK_STREAMS, struct restock, struct stock);
+#define STOCK_EVENTS(list, type)                                                                   \
+    type(list, restocked, "Restocked") type(list, deposited, "MoneyDeposited")
+EC_SOME_EVENTS(stock, STOCK_EVENTS);
+
+#define RESTOCK_STREAMS(command, stream)                                                           \
+    stream(command, writes, ledger) stream(command, writes_many, products)                         \
+        stream(command, reads_many, catalogue)
+EC_COMMAND(restock, RESTOCK_STREAMS, stock, struct restock, struct stock);
 
 static EC_UNUSED ec_status restock_apply(const struct restock *restock, struct stock *state,
-                                         const ec_event *event)
+                                         stock_kind kind, const ec_event *event)
 {
     size_t index;
 
-    (void)restock;
+    (void)restock, (void)kind;
     if (ec_event_in(event, restock_products.slot, &index))
         state->quantity[index]++;
     if (ec_event_in(event, restock_catalogue.slot, &index))

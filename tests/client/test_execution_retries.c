@@ -58,7 +58,7 @@ static void test_retriable_errors(void **state)
         feed_accounts(f);
         feed_failure(f, EC_SERVER_ERROR, sqlstates[i], false);
         resume(f);
-        assert_int_equal(sent(f), EC_STATEMENT_READ_STREAMS);
+        assert_int_equal(f->execution.step, EC_STEP_READ);
         feed_failure(f, EC_SERVER_ERROR, sqlstates[i], false);
         resume(f);
     }
@@ -98,26 +98,28 @@ static void test_lost_read_starts_again(void **state)
     start(f);
     feed_failure(f, EC_CONNECTION_LOST, "", true);
     resume(f);
-    assert_int_equal(sent(f), EC_STATEMENT_READ_STREAMS);
+    assert_int_equal(f->execution.step, EC_STEP_READ);
     assert_false(f->execution.in_doubt);
 }
 
 static void test_lost_append_is_repeated(void **state)
 {
     struct fixture *f = *state;
-    ec_call call;
+    const ec_entry *entries;
+    ec_uuid ids[2];
 
     start(f);
     feed_accounts(f);
-    call = f->execution.call;
+    entries = f->execution.context.entries;
+    ids[0] = entries[0].id;
+    ids[1] = entries[1].id;
     for (int i = 0; i < 2; i++) {
         feed_failure(f, EC_CONNECTION_LOST, "", true);
         resume(f);
-        assert_int_equal(sent(f), EC_STATEMENT_TRY_APPEND);
-        for (int j = 0; j < EC_MAX_PARAMETERS; j++) {
-            assert_ptr_equal(f->execution.call.values[j], call.values[j]);
-            assert_int_equal(f->execution.call.lengths[j], call.lengths[j]);
-        }
+        assert_int_equal(f->execution.step, EC_STEP_APPEND);
+        assert_ptr_equal(f->execution.context.entries, entries);
+        for (int j = 0; j < 2; j++)
+            assert_memory_equal(&entries[j].id, &ids[j], sizeof ids[j]);
     }
     feed_appended(f, "repeated");
     assert_done(f, EC_OK);
@@ -138,13 +140,13 @@ static void test_lost_append_then_other_errors(void **state)
     resume(f);
     feed_failure(f, EC_CONNECTION_LOST, "", false); /* the server is not back yet */
     resume(f);
-    assert_int_equal(sent(f), EC_STATEMENT_TRY_APPEND);
+    assert_int_equal(f->execution.step, EC_STEP_APPEND);
     feed_failure(f, EC_SERVER_ERROR, "53200", false);
     resume(f);
-    assert_int_equal(sent(f), EC_STATEMENT_TRY_APPEND);
+    assert_int_equal(f->execution.step, EC_STEP_APPEND);
     feed_conflict(f); /* definite: it was not done */
     resume(f);
-    assert_int_equal(sent(f), EC_STATEMENT_READ_STREAMS);
+    assert_int_equal(f->execution.step, EC_STEP_READ);
     feed_accounts(f);
     assert_int_equal(f->handled, 2);
     feed_appended(f, "appended");
@@ -161,7 +163,7 @@ static void test_append_that_was_never_sent(void **state)
     feed_accounts(f);
     feed_failure(f, EC_CONNECTION_LOST, "", false);
     resume(f);
-    assert_int_equal(sent(f), EC_STATEMENT_READ_STREAMS);
+    assert_int_equal(f->execution.step, EC_STEP_READ);
 }
 
 static void test_doubt_is_told(void **state)
@@ -208,12 +210,12 @@ static void test_append_alone(void **state)
     const ec_expectation expected[] = {{"a", 1}, {"b", EC_EXPECT_NO_STREAM}};
 
     ec_execution_start_append(&f->execution, events, 2, expected, 2, NULL, f->outcome);
-    assert_int_equal(sent(f), EC_STATEMENT_TRY_APPEND);
+    assert_int_equal(f->execution.step, EC_STEP_APPEND);
     feed_failure(f, EC_CONNECTION_LOST, "", true);
     resume(f);
     feed_failure(f, EC_SERVER_ERROR, "40P01", false);
     resume(f);
-    assert_int_equal(sent(f), EC_STATEMENT_TRY_APPEND);
+    assert_int_equal(f->execution.step, EC_STEP_APPEND);
     feed_appended(f, "repeated");
     assert_done(f, EC_OK);
     assert_string_equal(ec_event_data(ec_outcome_event(f->outcome, 0)), "{}");

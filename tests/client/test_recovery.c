@@ -156,8 +156,10 @@ static void test_reply_lost_after_commit(void **state)
     ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
     ec_failure failure = {.status = EC_OK};
     ec_execution execution;
-    bool maybe_done, lost = false;
+    bool maybe_done, appending, lost = false;
+    ec_arena memory = {NULL};
     ec_events *rows;
+    ec_call call;
 
     assert_non_null(ec_outcome_prepare(&s->outcome));
     ec_execution_start(&execution, &transfer_definition, &s->streams, &command, &options, NULL,
@@ -167,23 +169,26 @@ static void test_reply_lost_after_commit(void **state)
             ec_execution_resume(&execution);
             continue;
         }
-        assert_int_equal(ec_connection_call(s->connection, &execution.call, EC_NO_DEADLINE, &rows,
-                                            &failure, &maybe_done),
-                         EC_OK);
-        if (execution.appending && !lost) {
+        appending = execution.step == EC_STEP_APPEND;
+        assert_int_equal(ec_execution_encode(&execution, &call, &memory, &failure), EC_OK);
+        assert_int_equal(
+            ec_connection_call(s->connection, &call, EC_NO_DEADLINE, &rows, &failure, &maybe_done),
+            EC_OK);
+        if (appending && !lost) {
             lost = true;
             assert_string_equal(rows->rows[0].outcome, "appended");
             ec_events_free(rows);
             ec_fail(&failure, EC_CONNECTION_LOST, "pretended");
             ec_execution_failed(&execution, &failure, true);
         } else {
-            if (execution.appending)
+            if (appending)
                 assert_string_equal(rows->rows[0].outcome, "repeated");
             ec_execution_rows(&execution, rows);
         }
     }
     assert_int_equal(execution.failure.status, EC_OK);
     ec_execution_free(&execution);
+    ec_arena_free(&memory);
     assert_true(lost);
     assert_int_equal(s->handled, 1);
     assert_int_equal(ec_event_version(ec_outcome_event(s->outcome, 0)), 2);

@@ -5,23 +5,28 @@ struct transfer {
     long long amount;
 };
 
-#define TRANSFER_STREAMS(command, writes, reads, writes_many, reads_many)                          \
-    writes(command, from_account) writes(command, to_account)
-EC_COMMAND(transfer, TRANSFER_STREAMS, struct transfer, long long);
+#define SHOP_EVENTS(list, type)                                                                    \
+    type(list, Moved, "MoneyMoved") type(list, Fulfilled, "OrderFulfilled")
+EC_EVENTS(shop, SHOP_EVENTS);
+
+#define TRANSFER_STREAMS(command, stream)                                                          \
+    stream(command, writes, from_account) stream(command, writes, to_account)
+EC_COMMAND(transfer, TRANSFER_STREAMS, shop, struct transfer, long long);
 
 struct fulfil {
     size_t product_count;
 };
 
-#define FULFIL_STREAMS(command, writes, reads, writes_many, reads_many)                            \
-    writes(command, order) reads(command, customer) writes_many(command, products)                 \
-        reads_many(command, catalogue)
-EC_COMMAND(fulfil, FULFIL_STREAMS, struct fulfil, long long);
+#define FULFIL_STREAMS(command, stream)                                                            \
+    stream(command, writes, order) stream(command, reads, customer)                                \
+        stream(command, writes_optional, voucher) stream(command, reads_optional, referrer)        \
+            stream(command, writes_many, products) stream(command, reads_many, catalogue)
+EC_RESOLVING_COMMAND(fulfil, FULFIL_STREAMS, shop, struct fulfil, long long);
 
-static ec_status transfer_apply(const struct transfer *transfer, long long *state,
+static ec_status transfer_apply(const struct transfer *transfer, long long *state, shop_kind kind,
                                 const ec_event *event)
 {
-    (void)transfer;
+    (void)transfer, (void)kind;
     *state += EC_FROM(event, transfer_from_account);
     return EC_OK;
 }
@@ -29,29 +34,47 @@ static ec_status transfer_apply(const struct transfer *transfer, long long *stat
 static ec_status transfer_handle(const struct transfer *transfer, const long long *state,
                                  transfer_context ctx)
 {
-    ec_new_event moved = {.type = "MoneyMoved"};
-
     EC_REQUIRE(ctx, *state >= transfer->amount, "insufficient_funds", "balance %lld", *state);
-    return transfer_write(ctx, transfer_from_account, &moved);
+    return transfer_record(ctx, transfer_from_account, shop_Moved, NULL);
 }
 
-static ec_status fulfil_apply(const struct fulfil *fulfil, long long *state, const ec_event *event)
+static ec_status fulfil_apply(const struct fulfil *fulfil, long long *state, shop_kind kind,
+                              const ec_event *event)
 {
     size_t index;
 
     (void)fulfil;
-    *state += ec_event_in(event, fulfil_products.slot, &index);
+    switch (kind) {
+    case shop_Moved:
+        return EC_OK;
+    case shop_Fulfilled:
+        *state += ec_event_in(event, fulfil_products.slot, &index);
+    }
     return EC_OK;
+}
+
+static ec_status fulfil_resolve(const struct fulfil *fulfil, const long long *state,
+                                fulfil_resolution resolution)
+{
+    (void)fulfil;
+    EC_VALIDATE(resolution, *state >= 0, "no_products", "stock %lld", *state);
+    fulfil_discover_read(resolution, fulfil_catalogue, "catalogue-1", NULL);
+#ifdef FORBIDDEN_DISCOVERY
+    FORBIDDEN_DISCOVERY;
+#endif
+    return fulfil_discover(resolution, fulfil_products, "product-3", NULL);
 }
 
 static ec_status fulfil_handle(const struct fulfil *fulfil, const long long *state,
                                fulfil_context ctx)
 {
-    ec_new_event event = {.type = "Fulfilled"};
+    ec_new_event event = {.type = shop_type(shop_Fulfilled)};
 
     EC_REQUIRE(ctx, *state >= 0, "out_of_stock", "stock %lld", *state);
     for (size_t i = 0; i < fulfil->product_count; i++)
-        fulfil_write_at(ctx, fulfil_products, i, &event);
+        fulfil_record_at(ctx, fulfil_products, i, shop_Fulfilled, "{s:I}", "place", (long long)i);
+    if (EC_BOUND(ctx, fulfil_voucher))
+        fulfil_record_optional(ctx, fulfil_voucher, shop_Fulfilled, NULL);
 #ifdef FORBIDDEN
     FORBIDDEN;
 #endif

@@ -1,5 +1,5 @@
 /* Writing to a stream that is declared as only read. */
-/* gcc: expected 'fulfil_written' but argument is of type 'fulfil_only_read' */
-/* clang: passing 'const fulfil_only_read' to parameter of incompatible type 'fulfil_written' */
+/* gcc: expected 'fulfil_writes' but argument is of type 'fulfil_reads' */
+/* clang: passing 'const fulfil_reads' to parameter of incompatible type 'fulfil_writes' */
 #define FORBIDDEN fulfil_write(ctx, fulfil_customer, &event)
 #include "commands.h"

@@ -1,5 +1,5 @@
 /* Writing to another command's stream. */
-/* gcc: expected 'fulfil_written' but argument is of type 'transfer_written' */
-/* clang: passing 'const transfer_written' to parameter of incompatible type 'fulfil_written' */
+/* gcc: expected 'fulfil_writes' but argument is of type 'transfer_writes' */
+/* clang: passing 'const transfer_writes' to parameter of incompatible type 'fulfil_writes' */
 #define FORBIDDEN fulfil_write(ctx, transfer_from_account, &event)
 #include "commands.h"

@@ -1,5 +1,5 @@
 /* Writing to one stream as to a list. */
-/* gcc: expected 'fulfil_written_many' but argument is of type 'fulfil_written' */
-/* clang: passing 'const fulfil_written' to parameter of incompatible type 'fulfil_written_many' */
+/* gcc: expected 'fulfil_writes_many' but argument is of type 'fulfil_writes' */
+/* clang: passing 'const fulfil_writes' to parameter of incompatible type 'fulfil_writes_many' */
 #define FORBIDDEN fulfil_write_at(ctx, fulfil_order, 0, &event)
 #include "commands.h"
