@@ -5,11 +5,11 @@
 --
 --     psql -v ON_ERROR_STOP=1 -f "$(pg_config --sharedir)/extension/eventcore_pgtap.sql"
 --
--- As pgTAP's own, a test runs in one transaction that is rolled back. given_*() notes, for that
--- transaction, where the log of the store ends; then_events() and then_unchanged() look at what stands
--- behind that. They read the table and not read_all(): an append that another session holds open, such
--- as a test that runs beside this one, would keep read_all() from going on to our own events. So they
--- need SELECT on eventcore.events; the others need only EXECUTE in schema eventcore.
+-- A test runs in one transaction that is rolled back. given_*() notes, for that transaction, where the
+-- log of the store ends; then_events() and then_unchanged() look at what stands behind that. They read
+-- the table and not read_all(), which would not go on to our own events while another session, such as
+-- a test that runs beside this one, has an append open before them. So they need SELECT on
+-- eventcore.events; the others need only EXECUTE in schema eventcore.
 --
 -- A wanted event is made as one to append. What is compared is what the append would have stored: type,
 -- and data or payload; and stream_id, event_id and the keys of metadata if they are given.
@@ -43,9 +43,7 @@ COMMENT ON TYPE eventcore_test.violation IS
 'A stream that is not at its expected version. Make it with eventcore_test.violation().';
 
 CREATE FUNCTION eventcore_test.violation(
-    stream_id text,
-    expected  bigint DEFAULT NULL,
-    actual    bigint DEFAULT NULL
+    stream_id text, expected bigint DEFAULT NULL, actual bigint DEFAULT NULL
 ) RETURNS eventcore_test.violation
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ROW(stream_id, expected, actual)::eventcore_test.violation;
@@ -54,11 +52,8 @@ COMMENT ON FUNCTION eventcore_test.violation(text, bigint, bigint) IS
 expected: the version that the command expected, as in eventcore.expect() (0: no events; -2: has events); actual: the version that the stream is at. Null: whichever.';
 
 CREATE FUNCTION eventcore_test.event(
-    type     text,
-    data     jsonb DEFAULT NULL,
-    metadata jsonb DEFAULT NULL,
-    event_id uuid  DEFAULT NULL,
-    payload  bytea DEFAULT NULL
+    type text, data jsonb DEFAULT NULL, metadata jsonb DEFAULT NULL, event_id uuid DEFAULT NULL,
+    payload bytea DEFAULT NULL
 ) RETURNS eventcore.new_event
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN eventcore.new_event(NULL, type, data, metadata, event_id, payload);
@@ -151,8 +146,7 @@ COMMENT ON FUNCTION eventcore_test._stream(text, text, bigint) IS
 -- Given.
 
 CREATE FUNCTION eventcore_test.given_events(
-    events eventcore.new_event[] DEFAULT '{}',
-    store  text                  DEFAULT 'default'
+    events eventcore.new_event[] DEFAULT '{}', store text DEFAULT 'default'
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -166,14 +160,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION eventcore_test.given_events(eventcore.new_event[], text) IS
 'Append events, whatever their streams hold, and note where the log of the store ends: what comes behind is what the command appends. Without events only note that.
-Returns a comment of TAP. Errors as of eventcore.append().';
+Returns a comment of TAP. Errors as of eventcore.append(). After a command that has called lock_streams(), only what that has locked can be given in the same transaction: let such tests be functions that pgTAP''s runtests() calls.';
 
 CREATE FUNCTION eventcore_test.given_event(
-    stream_id text,
-    type      text,
-    data      jsonb DEFAULT NULL,
-    metadata  jsonb DEFAULT NULL,
-    store     text  DEFAULT 'default'
+    stream_id text, type text, data jsonb DEFAULT NULL, metadata jsonb DEFAULT NULL,
+    store text DEFAULT 'default'
 ) RETURNS text
 LANGUAGE sql
 RETURN eventcore_test.given_events(ARRAY[eventcore.new_event(stream_id, type, data, metadata)], store);
