@@ -1,9 +1,11 @@
 -- Test commands with pgTAP: given (events), when (a command), then (events, a conflict, a rejection,
 -- or nothing). Optional: no part of the extension, but a script for a database to test in, which has
--- both extensions. Loaded again, or in a newer version, it replaces what it made; loaded inside of a
--- test, it goes with it:
+-- both extensions:
 --
 --     psql -v ON_ERROR_STOP=1 -f "$(pg_config --sharedir)/extension/eventcore_pgtap.sql"
+--
+-- Loaded again, or in a newer version, it replaces what it made; loaded inside of a test, it goes with
+-- it. It depends on the extension: DROP SCHEMA eventcore_test CASCADE before you drop or update that.
 --
 -- A test runs in one transaction that is rolled back. given_*() notes, for that transaction, where the
 -- log of the store ends; then_events() and then_unchanged() look at what stands behind that. They read
@@ -23,7 +25,7 @@ BEGIN
         RAISE EXCEPTION 'the test kit needs eventcore and pgTAP'
             USING ERRCODE = 'undefined_object', HINT = 'CREATE EXTENSION eventcore; CREATE EXTENSION pgtap;';
     END IF;
-    IF to_regnamespace('eventcore_test') IS NOT NULL THEN
+    IF obj_description(to_regnamespace('eventcore_test'), 'pg_namespace') LIKE '%eventcore_pgtap.sql%' THEN
         DROP SCHEMA eventcore_test CASCADE;
     END IF;
 END $$;
@@ -211,7 +213,8 @@ CREATE FUNCTION eventcore_test.then_stream_is(
 ) RETURNS text
 LANGUAGE sql
 RETURN eventcore_test._events(
-    eventcore_test._stream(stream_id, store), events, partial, coalesce(description, stream_id || ' is ' || eventcore_test._summary(events)));
+    eventcore_test._stream(stream_id, store), events, partial,
+    coalesce(description, stream_id || ' is ' || eventcore_test._summary(events)));
 COMMENT ON FUNCTION eventcore_test.then_stream_is(text, eventcore.new_event[], text, boolean, text) IS
 'Test that a stream has exactly these events, in this order: the given ones and those of the command.
 events: made with eventcore_test.event() or eventcore.new_event(), and compared as by eventcore_test.then_events().';
@@ -222,7 +225,8 @@ CREATE FUNCTION eventcore_test.then_stream_ends_with(
 ) RETURNS text
 LANGUAGE sql
 RETURN eventcore_test._events(
-    eventcore_test._stream(stream_id, store, pg_catalog.cardinality(events)), events, partial, coalesce(description, stream_id || ' ends with ' || eventcore_test._summary(events)));
+    eventcore_test._stream(stream_id, store, pg_catalog.cardinality(events)), events, partial,
+    coalesce(description, stream_id || ' ends with ' || eventcore_test._summary(events)));
 COMMENT ON FUNCTION eventcore_test.then_stream_ends_with(text, eventcore.new_event[], text, boolean, text) IS
 'Test that these events, in this order, are the last ones of a stream, whatever stands before them.
 events: as of eventcore_test.then_stream_is().';

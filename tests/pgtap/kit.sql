@@ -66,6 +66,10 @@ SELECT fails(then_stream_is('b', ARRAY[event('Opened', payload => '\x')]), 'b is
 '    Events differ at event 1 (have 2, want 1):
         have: b Opened {}
         want: Opened \x');
+SELECT fails(then_stream_is('b', ARRAY[event('Opened'), event('Signed', '{}', payload => '\x00')]), 'b is Opened, Signed',
+'    Events differ at event 2 (have 2, want 2):
+        have: b Signed \x00
+        want: Signed {} \x00');
 SELECT fails(then_stream_is('a', ARRAY[event('Opened', metadata => '{"user_id": "v"}')]), 'a is Opened',
 '    Events differ at event 1 (have 2, want 1):
         have: a Opened {} metadata {"user_id": "u"}
@@ -95,6 +99,10 @@ SELECT throws_ok('SELECT then_stream_is_empty(''a'', store => ''x'')', 'VE008', 
 
 SELECT passes(then_stream_ends_with('a', ARRAY[event('Paid', '{"amount": 1, "by": "x"}')]), 'a ends with Paid');
 SELECT passes(then_stream_ends_with('a', ARRAY[event('Opened'), event('Paid')], 'both', true), 'both');
+SELECT fails(then_stream_ends_with('a', ARRAY[event('Paid')]), 'a ends with Paid',
+'    Events differ at event 1 (have 1, want 1):
+        have: a Paid {"by": "x", "amount": 1}
+        want: Paid');
 SELECT fails(then_stream_ends_with('a', ARRAY[event('Opened')]), 'a ends with Opened',
 '    Events differ at event 1 (have 1, want 1):
         have: a Paid {"by": "x", "amount": 1}
@@ -113,6 +121,11 @@ SELECT fails(then_stream_contains('a', ARRAY[event('Paid'), event('Opened')], pa
         have: a Opened {}
         have: a Paid {"by": "x", "amount": 1}
         want: Opened');
+SELECT fails(then_stream_contains('a', ARRAY[event('Paid')]), 'a contains Paid',
+'    Wanted event 1 is missing:
+        have: a Opened {}
+        have: a Paid {"by": "x", "amount": 1}
+        want: Paid');
 SELECT fails(then_stream_contains('a', ARRAY[event('Opened', metadata => '{"user_id": "v"}')]), 'a contains Opened',
 '    Wanted event 1 is missing:
         have: a Opened {} metadata {"user_id": "u"}
@@ -136,6 +149,10 @@ SELECT fails(then_unchanged(), 'appends nothing',
 '    Events differ at event 1 (have 1, want 0):
         have: c Opened {}
         want: nothing');
+SELECT fails(then_events(ARRAY[event('Opened', '{"by": "x"}')]), 'appends Opened',
+'    Events differ at event 1 (have 1, want 1):
+        have: c Opened {}
+        want: Opened {"by": "x"}');
 SELECT fails(then_events(ARRAY[new_event('d', 'Opened')]), 'appends Opened to d',
 '    Events differ at event 1 (have 1, want 1):
         have: c Opened {}
@@ -174,6 +191,12 @@ ROLLBACK TO before;
 SELECT passes(then_unchanged(), 'appends nothing');
 SELECT open('f');
 SELECT passes(then_events(ARRAY[new_event('f', 'Opened')]), 'appends Opened to f');
+SELECT append('f', 1, 'Paid', '{"amount": 1}');
+SELECT passes(then_events(ARRAY[event('Opened'), event('Paid')], partial => true), 'appends Opened, Paid');
+SELECT fails(then_events(ARRAY[event('Opened'), event('Paid')]), 'appends Opened, Paid',
+'    Events differ at event 2 (have 2, want 2):
+        have: f Paid {"amount": 1}
+        want: Paid');
 
 -- Conflicts.
 SELECT passes(then_conflict($$SELECT open('a')$$), 'raises a conflict');
@@ -225,6 +248,10 @@ SELECT fails(then_error($$SELECT open('')$$, 'invalid_stream_id', '{"stream_id":
 '      caught: VE004: stream id is empty
               {"error":"invalid_stream_id","stream_id":"","problem":"is empty"}
       wanted: invalid_stream_id {"stream_id": "a"}');
+SELECT fails(then_error($$SELECT open('')$$, 'undeclared_stream'), 'raises undeclared_stream',
+'      caught: VE004: stream id is empty
+              {"error":"invalid_stream_id","stream_id":"","problem":"is empty"}
+      wanted: undeclared_stream');
 SELECT fails(then_error('SELECT 1', 'undeclared_stream'), 'raises undeclared_stream',
 '      caught: no error
       wanted: undeclared_stream');

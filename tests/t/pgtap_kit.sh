@@ -2,7 +2,7 @@
 # The test kit for pgTAP is installed, loaded and removed as a file, and is no extension's script.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..9
+echo 1..11
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 kit=$(sql "SELECT setting || '/extension/eventcore_pgtap.sql' FROM pg_config WHERE name = 'SHAREDIR'")
@@ -23,7 +23,9 @@ createdb pgtap_kit
 export PGDATABASE=pgtap_kit
 sql 'CREATE EXTENSION eventcore'
 is "$(load || true)" 'the test kit needs eventcore and pgTAP' 'it says what it needs'
-sql 'CREATE EXTENSION pgtap'
+sql 'CREATE EXTENSION pgtap; CREATE SCHEMA eventcore_test'
+is "$(load || true)" 'schema "eventcore_test" already exists' 'it takes no schema away that is not its own'
+sql 'DROP SCHEMA eventcore_test'
 is "$(load)" '' 'it is loaded'
 is "$(load && sql "SELECT count(*) > 10 FROM pg_proc WHERE pronamespace = 'eventcore_test'::regnamespace")" t 'and again'
 
@@ -55,5 +57,8 @@ ok 1 - tests.test_1
     #         want: 2
 not ok 2 - tests.test_2' 'with functions of tests'
 is "$(sql 'SELECT count(*) FROM eventcore.events')" 0 'and nothing stays'
+is "$(psql -XAtq -c 'SELECT eventcore_test.given_events()' -c 'SELECT eventcore_test.then_unchanged()' 2>&1 | head -n 2)" \
+    '# given 0 events
+ERROR:  nothing is given in store "default" yet' 'what is given is given for its transaction'
 unset PGDATABASE
 dropdb pgtap_kit
