@@ -23,7 +23,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION)
 MODULE_big = $(EXTENSION)
 OBJS = $(patsubst %.c,%.o,$(wildcard extension/*.c))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-DATA = $(wildcard sql/updates/*.sql)
+DATA = $(wildcard sql/updates/*.sql) sql/optional/eventcore_pgtap.sql
 SHLIB_LINK = -Wl,--version-script=extension/symbols.map
 EXTRA_CLEAN = tests/client/build
 
