@@ -2,6 +2,8 @@
  * test_typed_events.c: kinds of events, what is packed into them and unpacked, and rejections: in
  * the machine and with a server.
  */
+#include <limits.h>
+
 #include "machine.h"
 #include "server.h"
 
@@ -95,11 +97,12 @@ static ec_status record_outside_of_the_enum(ec_context *context)
 
 static void test_type_outside_of_the_enum(void **state)
 {
+    static const int outside[] = {3, 4, 100, INT_MAX, -1, INT_MIN};
     struct fixture *f = *state;
 
     assert_string_equal(bank_type(bank_limited), "LimitSet");
-    assert_null(bank_type((bank_kind)3));
-    assert_null(bank_type((bank_kind)-1));
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        assert_null(bank_type((bank_kind)outside[i]));
     f->command.decide = record_outside_of_the_enum;
     start(f);
     feed_accounts(f);
