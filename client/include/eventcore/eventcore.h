@@ -1,6 +1,6 @@
-/*
- * eventcore.h: commands over several event streams at once, on PostgreSQL with the extension
- * `eventcore`.
+/**
+ * @file
+ * Commands over several event streams at once, on PostgreSQL with the extension `eventcore`.
  *
  * Three calls to start:
  *
@@ -8,7 +8,7 @@
  *     transfer_execute(connection, &streams, &command, &outcome);
  *     ec_close(connection);
  *
- * where `transfer` is a command declared with EC_COMMAND (at the end of this file).
+ * where `transfer` is a command declared with EC_COMMAND.
  *
  * Rules that hold for every function:
  *
