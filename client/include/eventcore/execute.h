@@ -59,7 +59,7 @@ typedef struct ec_execute_options {
     int jitter_percent;      /**< how much of the pause is random: 100: all of it, 0: nothing */
     int64_t deadline_ms;     /**< for everything together, pauses included; 0: none */
     bool verify;             /**< check the versions even if nothing is written */
-    const ec_metadata *metadata;   /**< for what this command writes; NULL: the connection's */
+    const ec_metadata *metadata;   /**< for what it writes; goes before the connection's */
     ec_cancellation *cancellation; /**< NULL: none */
     /** Asked before each retry of what the library would try again; NULL: always. */
     bool (*retry)(void *argument, const ec_failed_attempt *attempt);
