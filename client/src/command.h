@@ -3,6 +3,7 @@
 #define EC_COMMAND_H
 
 #include "call.h"
+#include "metadata.h"
 #include "streams.h"
 
 /* The first read, and one after each round of discovery. */
@@ -10,9 +11,10 @@
 
 struct ec_context {
     ec_stream_set *streams;
-    bool resolving;    /* `resolve` is being called */
-    size_t discovered; /* places that it has added */
-    ec_arena memory;   /* freed when the attempt ends */
+    const ec_added_metadata *metadata; /* to all that is written; NULL: none */
+    bool resolving;                    /* `resolve` is being called */
+    size_t discovered;                 /* places that it has added */
+    ec_arena memory;                   /* freed when the attempt ends */
     ec_entry *entries;
     size_t entry_count;
     size_t entry_capacity;
@@ -21,7 +23,7 @@ struct ec_context {
     const char *rejection_message;
 };
 
-/* Start an attempt: forget everything but where the streams are. */
+/* Start an attempt: forget everything but where the streams and the metadata are. */
 void ec_context_reset(ec_context *context);
 
 /* Note a failure that fails the command, unless one is noted already; return the noted one. */
