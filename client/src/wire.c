@@ -272,8 +272,11 @@ ec_status ec_connection_call(ec_connection *connection, const ec_call *call, int
         *maybe_done = true;
         return status;
     }
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        /* An error of libpq's own: it could not read what the server answered. */
+        *maybe_done = PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
         return fail_from_result(failure, result, deadline);
+    }
     status = ec_rows_decode(rows, result, call->statement, failure);
     *maybe_done = status != EC_OK;
     return status;
