@@ -5,18 +5,17 @@
 #include "broken.h"
 
 /*
- * The requests of a first transfer, with prepared statements: what the tests below break.
+ * The requests of a first transfer, with prepared statements: what the tests below break. Each
+ * round trip is sent as one.
  */
 enum {
     STARTUP,
     READ_PARSE,
-    READ_PARSE_SYNC,
     READ_BIND,
     READ_DESCRIBE,
     READ_EXECUTE,
     READ_SYNC,
     APPEND_PARSE,
-    APPEND_PARSE_SYNC,
     APPEND_BIND,
     APPEND_DESCRIBE,
     APPEND_EXECUTE,
@@ -53,7 +52,7 @@ static void test_attempts_run_out(void **state)
             check(&run, ec_error_is_retriable(run.connection));
             check(&run, proxy_faults(proxy) == 3 && run.attempts == 3);
             check(&run, run.handled == (request >= APPEND_PARSE));
-            check(&run, ec_outcome_in_doubt(s->outcome) == (request >= APPEND_BIND));
+            check(&run, ec_outcome_in_doubt(s->outcome) == (request >= APPEND_PARSE));
             check(&run, ec_outcome_event_count(s->outcome) == 0);
             run.done = fault == PROXY_CUT_AFTER && request == APPEND_SYNC;
             check_store(&run);
@@ -83,16 +82,15 @@ static void intrude(void *argument)
     deposit(s->sql, s->a, 1000);
 }
 
-static void test_beaten_while_away(void **state)
+static void beat_while_away(struct server *s, const ec_execute_options *options)
 {
-    struct server *s = *state;
     proxy *proxy = proxy_start(s->sql);
 
     for (proxy_direction direction = 0; direction < PROXY_DIRECTIONS; direction++)
         for (proxy_fault fault = PROXY_CUT_BEFORE; fault <= PROXY_CUT_AFTER; fault++) {
             struct run run = {.plan = {fault, direction, 0, .connections = 1}};
             struct intruder intruder = {.run = &run};
-            bool broke, decided_again, sent;
+            bool broke, beaten;
 
             run.plan.broken = intrude;
             run.plan.argument = &intruder;
@@ -100,13 +98,11 @@ static void test_beaten_while_away(void **state)
             do {
                 run.handled = 0;
                 assert_true(begin(&run, s, proxy, false));
-                check(&run, try_transfer(&run, NULL) == EC_OK);
+                check(&run, try_transfer(&run, options) == EC_OK);
                 broke = proxy_faults(proxy) > 0;
-                decided_again = broke && intruder.handled == 1 && intruder.written == 0;
-                sent = direction == PROXY_REQUESTS && run.plan.message >= APPEND_BIND;
-                check(&run, run.handled == 1 + decided_again);
-                check(&run, ec_outcome_conflicts(s->outcome) <= decided_again);
-                check(&run, !sent || ec_outcome_conflicts(s->outcome) == decided_again);
+                beaten = broke && intruder.handled == 1 && intruder.written == 0;
+                check(&run, ec_outcome_conflicts(s->outcome) == beaten);
+                check(&run, run.handled == 1 + beaten);
                 check(&run, version_of(s->sql, s->a) == 2 + broke);
                 check(&run, version_of(s->sql, s->b) == 1);
                 check(&run, balance_of(s->sql, s->a) == 100 - AMOUNT + 1000 * broke);
@@ -116,6 +112,24 @@ static void test_beaten_while_away(void **state)
             } while (broke);
         }
     proxy_stop(proxy);
+}
+
+/* What was decided before holds only if it was written before: else it is decided anew. */
+static void test_beaten_while_away(void **state)
+{
+    ec_execute_options locked = EC_EXECUTE_OPTIONS_INIT;
+
+    locked.lock_after = 0;
+    beat_while_away(*state, NULL);
+    beat_while_away(*state, &locked);
+}
+
+/* Asked before a retry. */
+static bool be_there_again(void *proxy, const ec_failed_attempt *attempt)
+{
+    if (attempt->attempts == 3)
+        proxy_hide(proxy, false);
+    return true;
 }
 
 static void test_server_is_away_for_a_while(void **state)
@@ -138,9 +152,11 @@ static void test_server_is_away_for_a_while(void **state)
     assert_int_equal(run.attempts, 3);
     assert_int_equal(run.handled, 0);
     assert_false(ec_outcome_in_doubt(s->outcome));
-    proxy_hide(proxy, false);
+    options = (ec_execute_options)EC_EXECUTE_OPTIONS_INIT;
+    options.retry = be_there_again;
+    options.retry_argument = proxy;
     assert_int_equal(try_transfer(&run, &options), EC_OK);
-    assert_int_equal(run.attempts, 1);
+    assert_int_equal(run.attempts, 4);
     run.done = 1;
     check_store(&run);
     end(&run, proxy);
@@ -181,42 +197,58 @@ static void test_unreadable_reply(void **state)
     proxy_stop(proxy);
 }
 
-/* Nothing comes back, and nobody hangs up: only the deadline helps. */
+static void throw_switch(void *cancellation)
+{
+    ec_cancel(cancellation);
+}
+
+/* Nothing comes back, and nobody hangs up: only the deadline helps, or a cancellation. */
 static void test_silence(void **state)
 {
     static const struct {
-        size_t request; /* the first that does not get through, or none does behind it */
+        proxy_direction direction;
+        size_t message; /* the first that does not get through */
+        ec_status status;
         bool in_doubt;
-        bool reply_only;
-    } silences[] = {{READ_BIND, false, false}, {APPEND_BIND, true, false}, {0, true, true}};
+    } silences[] = {{PROXY_REQUESTS, READ_PARSE, EC_TIMEOUT, false},
+                    {PROXY_REQUESTS, APPEND_PARSE, EC_CANCELLED, true},
+                    {PROXY_REPLIES, 0 /* the last one */, EC_TIMEOUT, true},
+                    {PROXY_REPLIES, 0, EC_CANCELLED, true}};
     struct server *s = *state;
-    ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
     ec_connect_options connect_options = EC_CONNECT_OPTIONS_INIT;
     proxy *proxy = proxy_start(s->sql);
     ec_connection *connection;
     proxy_plan plan = {PROXY_SILENCE, PROXY_REQUESTS, STARTUP, .connections = 1};
 
-    connect_options.timeout_ms = options.deadline_ms = 500;
+    connect_options.timeout_ms = 500;
     proxy_set(proxy, &plan);
     assert_int_equal(ec_connect(&connection, proxy_conninfo(proxy), &connect_options), EC_TIMEOUT);
     ec_close(connection);
 
     for (size_t i = 0; i < sizeof silences / sizeof *silences; i++) {
+        bool of_reply = silences[i].direction == PROXY_REPLIES;
+        size_t message = of_reply ? last_reply(s, proxy) : silences[i].message;
         struct run run = {
-            .plan = {PROXY_SILENCE, PROXY_REQUESTS, silences[i].request, .connections = 1}};
+            .plan = {PROXY_SILENCE, silences[i].direction, message, .connections = 1}};
+        ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
 
-        if (silences[i].reply_only)
-            run.plan.direction = PROXY_REPLIES, run.plan.message = last_reply(s, proxy);
+        assert_int_equal(ec_cancellation_new(&options.cancellation), EC_OK);
+        if (silences[i].status == EC_CANCELLED) {
+            run.plan.broken = throw_switch;
+            run.plan.argument = options.cancellation;
+        } else
+            options.deadline_ms = 500;
         assert_true(begin(&run, s, proxy, false));
-        check(&run, try_transfer(&run, &options) == EC_TIMEOUT);
+        check(&run, try_transfer(&run, &options) == silences[i].status);
         check(&run, proxy_faults(proxy) == 1);
         check(&run, ec_outcome_in_doubt(s->outcome) == silences[i].in_doubt);
-        run.done = silences[i].reply_only;
+        run.done = of_reply;
         check_store(&run);
         check(&run, try_transfer(&run, NULL) == EC_OK);
         run.done++;
         check_store(&run);
         end(&run, proxy);
+        ec_cancellation_free(options.cancellation);
     }
     proxy_stop(proxy);
 }

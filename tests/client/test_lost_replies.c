@@ -10,8 +10,7 @@
 typedef struct operation {
     void (*run)(struct run *run);
     bool unprepared;
-    bool reads;         /* writes nothing, and has no outcome */
-    bool decides_again; /* what breaks between the decision and the append is decided anew */
+    bool reads; /* writes nothing, and has no outcome */
 } operation;
 
 static void execute(struct run *run, const ec_execute_options *options)
@@ -111,7 +110,7 @@ static bool broken_run(struct server *s, proxy *proxy, const operation *operatio
     }
     if (!operation->reads) {
         check(&run, run.attempts == (broke ? 2 + connected : 1));
-        check(&run, operation->decides_again || run.handled == (broke ? 2 : 1));
+        check(&run, run.handled == (broke ? 2 : 1));
     }
     end(&run, proxy);
     return broke;
@@ -136,7 +135,7 @@ static void break_everywhere(struct server *s, const operation *operation, bool 
 
 static void test_connecting_and_transfer(void **state)
 {
-    break_everywhere(*state, &(operation){.run = transfer, .decides_again = true}, true);
+    break_everywhere(*state, &(operation){.run = transfer}, true);
 }
 
 static void test_unprepared_transfer(void **state)
@@ -146,7 +145,7 @@ static void test_unprepared_transfer(void **state)
 
 static void test_locked_transfer(void **state)
 {
-    break_everywhere(*state, &(operation){.run = transfer_locked, .decides_again = true}, false);
+    break_everywhere(*state, &(operation){.run = transfer_locked}, false);
 }
 
 static void test_append(void **state)
