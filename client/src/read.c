@@ -1,8 +1,9 @@
 /* read.c: reading without a command. */
 #include "connection.h"
 #include "options.h"
+#include "retry.h"
 
-/* A connection that had died while idle is made anew once: a read can be repeated. */
+/* A read is repeated once: on a new connection, if the old one had died while idle. */
 static ec_status run(ec_connection *connection, const ec_call *call, ec_events **events)
 {
     ec_until until = ec_until_after(connection->options.timeout_ms, NULL);
@@ -14,7 +15,7 @@ static ec_status run(ec_connection *connection, const ec_call *call, ec_events *
         status = ec_connection_open(connection, &until, failure);
         if (status == EC_OK)
             status = ec_connection_call(connection, call, &until, events, failure, &maybe_done);
-        if (status != EC_CONNECTION_LOST)
+        if (status == EC_OK || !ec_is_retriable(failure))
             break;
     }
     if (status == EC_OK)

@@ -27,7 +27,14 @@ bool ec_is_lost_race(const ec_failure *failure)
 bool ec_is_retriable(const ec_failure *failure)
 {
     return failure->status == EC_CONNECTION_LOST || ec_is_lost_race(failure) ||
-           has_sqlstate(failure, "53200"); /* out of lock memory */
+           has_sqlstate(failure, "53200") || /* out of lock memory */
+           ec_is_other_session(failure->sqlstate);
+}
+
+bool ec_is_other_session(const char *sqlstate)
+{
+    return strcmp(sqlstate, "26000") == 0 || /* there is no such prepared statement */
+           strcmp(sqlstate, "42P05") == 0;   /* there is one already */
 }
 
 ec_status ec_check_options(const ec_execute_options *options, ec_failure *failure)

@@ -10,6 +10,9 @@ bool ec_is_retriable(const ec_failure *failure);
 /* Whether another writer was faster, which locking the streams before they are read prevents. */
 bool ec_is_lost_race(const ec_failure *failure);
 
+/* Whether a prepared statement is missing, or there already: it is not the session it was. */
+bool ec_is_other_session(const char *sqlstate);
+
 /* EC_INVALID_ARGUMENT for options that cannot be. */
 ec_status ec_check_options(const ec_execute_options *options, ec_failure *failure);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "retry.h"
 
 #define GRACE_MS 1000
 
@@ -292,7 +293,12 @@ ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *tri
         status = lose(connection, NULL, failure);
     *maybe_done = status != EC_OK;
     if (status == EC_OK && reply.error != NULL) {
+        /* Without an SQLSTATE it is libpq's: it could not read what the server answered. */
+        *maybe_done = PQresultErrorField(reply.error, PG_DIAG_SQLSTATE) == NULL;
         status = fail_from_error(&reply, until, failure);
+        /* Behind a pooler that changes sessions nothing can be prepared: so not next time. */
+        if (ec_is_other_session(failure->sqlstate))
+            connection->options.unprepared = true;
         /* A server, or a pooler, that will not keep the connection, or has lost it. */
         if (status == EC_CONNECTION_LOST) {
             give_up(connection);

@@ -26,7 +26,8 @@ typedef struct ec_connect_options {
     size_t struct_size; /**< sizeof the struct, set by its initialiser */
     const char *store;  /**< NULL: the store `default` */
     int64_t timeout_ms; /**< for connecting, and for each ec_append and ec_read_*; 0: no limit */
-    bool unprepared;    /**< no prepared statements, for a pooler in transaction mode */
+    bool unprepared;    /**< no prepared statements, for a pooler in transaction mode. Without it
+                             the library finds out by itself, at the price of a try */
 } ec_connect_options;
 
 /** The defaults: the store `default`, no limit of time, prepared statements. */
@@ -86,7 +87,8 @@ EC_API const ec_violation *ec_error_violation(const ec_connection *connection, s
 
 /**
  * Whether the same command may succeed if it is executed again from its read on: conflicts,
- * serialization failures, deadlocks, exhausted lock memory and lost connections.
+ * serialization failures, deadlocks, exhausted lock memory, lost connections, and statements that
+ * were prepared in another session.
  */
 EC_API bool ec_error_is_retriable(const ec_connection *connection);
 
