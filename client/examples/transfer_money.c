@@ -9,21 +9,6 @@
 
 #include "transfer.h"
 
-enum { ID_SIZE = 64 };
-
-/* The id of an account that nobody has. */
-static bool new_account_id(char id[ID_SIZE])
-{
-    char text[EC_UUID_TEXT_SIZE];
-    ec_uuid uuid;
-
-    if (ec_uuid_new(&uuid) != EC_OK)
-        return false;
-    ec_uuid_format(&uuid, text);
-    snprintf(id, ID_SIZE, "account-%s", text);
-    return true;
-}
-
 /* What needs no decision needs no command: append to a stream that must not exist yet. */
 static bool open_account(ec_connection *bank, const char *id, const char *deposit)
 {
@@ -75,9 +60,10 @@ static bool print_account(ec_connection *bank, const char *name, const char *id)
 
 static bool run(ec_connection *bank)
 {
-    char alice[ID_SIZE], bob[ID_SIZE];
+    char alice[64], bob[64];
 
-    return new_account_id(alice) && new_account_id(bob) &&
+    return ec_stream_id_new("account", alice, sizeof alice) == EC_OK &&
+           ec_stream_id_new("account", bob, sizeof bob) == EC_OK &&
            open_account(bank, alice, "{\"amount\": 100}") &&
            open_account(bank, bob, "{\"amount\": 20}") &&
            transfer(bank, alice, bob, 30) &&  /* done */
