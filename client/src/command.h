@@ -3,11 +3,13 @@
 #define EC_COMMAND_H
 
 #include "call.h"
+#include "metadata.h"
 #include "streams.h"
 
 struct ec_context {
     const ec_stream_set *streams;
-    ec_arena memory; /* freed when the attempt ends */
+    const ec_added_metadata *metadata; /* to all that is written; NULL: none */
+    ec_arena memory;                   /* freed when the attempt ends */
     ec_entry *entries;
     size_t entry_count;
     size_t entry_capacity;
@@ -16,7 +18,7 @@ struct ec_context {
     const char *rejection_message;
 };
 
-/* Start an attempt: forget everything but the streams. */
+/* Start an attempt: forget everything but the streams and the metadata to be added. */
 void ec_context_reset(ec_context *context);
 
 /* Note a failure that fails the command, unless one is noted already; return the noted one. */

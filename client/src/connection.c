@@ -40,6 +40,7 @@ void ec_close(ec_connection *connection)
         return;
     PQfinish(connection->pg);
     ec_failure_clear(&connection->failure);
+    ec_arena_free(&connection->metadata_memory);
     free(connection->conninfo);
     free(connection->store);
     free(connection);

@@ -11,6 +11,8 @@ struct ec_connection {
     char *conninfo;
     char *store; /* NULL: the default one */
     ec_connect_options options;
+    ec_metadata metadata; /* of all that is written, in metadata_memory */
+    ec_arena metadata_memory;
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
 };

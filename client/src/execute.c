@@ -87,7 +87,9 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
                          "the definition or the options are not initialised, or streams is NULL");
     } else {
         int64_t deadline = ec_deadline_after(options.deadline_ms);
+        ec_metadata metadata = ec_metadata_merge(options.metadata, &connection->metadata);
 
+        options.metadata = &metadata;
         ec_execution_start(&execution, definition, streams, command, &options, connection->store,
                            made);
         status = drive(&execution, connection, deadline);
@@ -108,7 +110,7 @@ ec_status ec_append(ec_connection *connection, const ec_stream_event *events, si
     if (made == NULL)
         return ec_fail(&connection->failure, EC_NO_MEMORY, "out of memory for an outcome");
     ec_execution_start_append(&execution, events, event_count, expected, expected_count,
-                              connection->store, made);
+                              &connection->metadata, connection->store, made);
     status = drive(&execution, connection, deadline);
     ec_outcome_free(unwanted);
     return status;

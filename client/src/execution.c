@@ -86,6 +86,14 @@ static void check_options(ec_execution *execution)
                 "execute options: max_attempts is at least 1, times are not negative");
 }
 
+static void take_metadata(ec_execution *execution, const ec_metadata *metadata)
+{
+    execution->context.metadata = &execution->metadata;
+    if (metadata != NULL)
+        ec_metadata_prepare(&execution->metadata, metadata, &execution->memory,
+                            &execution->failure);
+}
+
 void ec_execution_start(ec_execution *execution, const ec_definition *definition, const void *ids,
                         const void *command, const ec_execute_options *options, const char *store,
                         ec_outcome *outcome)
@@ -98,6 +106,8 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
     execution->context.streams = &execution->streams;
     check_options(execution);
     if (execution->failure.status == EC_OK)
+        take_metadata(execution, options->metadata);
+    if (execution->failure.status == EC_OK)
         ec_streams_bind(&execution->streams, &execution->memory, definition, ids,
                         &execution->failure);
     if (execution->failure.status == EC_OK)
@@ -108,7 +118,8 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
 
 void ec_execution_start_append(ec_execution *execution, const ec_stream_event *events,
                                size_t event_count, const ec_expectation *expected,
-                               size_t expected_count, const char *store, ec_outcome *outcome)
+                               size_t expected_count, const ec_metadata *metadata,
+                               const char *store, ec_outcome *outcome)
 {
     ec_context *context = &execution->context;
 
@@ -118,6 +129,11 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
                                 .expected = expected,
                                 .expected_count = expected_count};
     context->streams = &execution->streams;
+    take_metadata(execution, metadata);
+    if (execution->failure.status != EC_OK) {
+        finish(execution);
+        return;
+    }
     for (size_t i = 0; i < event_count && context->failure.status == EC_OK; i++)
         if (events[i].stream_id == NULL)
             ec_context_fail(context, EC_INVALID_ARGUMENT, "event %zu has no stream id", i);

@@ -32,6 +32,7 @@ typedef struct ec_execution {
     ec_outcome *outcome;
     ec_arena memory; /* of the whole execution */
     ec_stream_set streams;
+    ec_added_metadata metadata;     /* its keys live in the caller's memory */
     ec_events *read;                /* of the attempt */
     ec_context context;             /* of the attempt */
     const ec_expectation *expected; /* of the attempt; NULL: none */
@@ -41,16 +42,21 @@ typedef struct ec_execution {
 
 /*
  * Start a command. `definition`, `command` and `store` must live as long as the execution; `ids`,
- * the streams struct, is copied. `outcome` is empty.
+ * the streams struct, is copied. `options->metadata`, NULL for none, is all that is to be added,
+ * the connection's included; it must live as long as the execution. `outcome` is empty.
  */
 void ec_execution_start(ec_execution *execution, const ec_definition *definition, const void *ids,
                         const void *command, const ec_execute_options *options, const char *store,
                         ec_outcome *outcome);
 
-/* Start an append of these events, with these expectations or, if NULL, with none. */
+/*
+ * Start an append of these events, with these expectations or, if NULL, with none. `metadata` is as
+ * above.
+ */
 void ec_execution_start_append(ec_execution *execution, const ec_stream_event *events,
                                size_t event_count, const ec_expectation *expected,
-                               size_t expected_count, const char *store, ec_outcome *outcome);
+                               size_t expected_count, const ec_metadata *metadata,
+                               const char *store, ec_outcome *outcome);
 
 /* The statement that the step asks for, encoded into `memory`. */
 ec_status ec_execution_encode(const ec_execution *execution, ec_call *call, ec_arena *memory,

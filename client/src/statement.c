@@ -181,6 +181,7 @@ static ec_status decode_rows(ec_events *list, ec_statement statement, ec_failure
 
         status = decode_row(row, result, (int)i, statement, failure);
         row->event.memory = &list->memory;
+        row->event.kinds = &list->kinds;
         if (row->event.version > 0 && list->event_count++ != i)
             return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply is out of order");
     }

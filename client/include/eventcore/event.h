@@ -157,7 +157,8 @@ EC_API ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metad
  *
  *     bank_kind               an enum of bank_Deposited and bank_Withdrawn, so that a `switch`
  *                             over it without a `default` warns of a missing case
- *     bank_type(kind)         the type as it is stored, such as "MoneyDeposited"
+ *     bank_type(kind)         the type as it is stored, such as "MoneyDeposited"; NULL if `kind`
+ *                             is no enumerator, which no write takes
  *     bank_kind_of(event, &kind)   false if the event is of another type
  *     bank_event_types        for ec_event_kind
  *
@@ -176,7 +177,7 @@ EC_API ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metad
         sizeof name##_type_names / sizeof *name##_type_names, selects};                            \
     static inline EC_UNUSED const char *name##_type(name##_kind kind)                              \
     {                                                                                              \
-        return name##_type_names[kind];                                                            \
+        return (size_t)kind < name##_event_types.count ? name##_type_names[kind] : NULL;           \
     }                                                                                              \
     static inline EC_UNUSED bool name##_kind_of(const ec_event *event, name##_kind *kind)          \
     {                                                                                              \
