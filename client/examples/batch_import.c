@@ -153,7 +153,8 @@ int main(int argc, char **argv)
                 run(&import, stdin);
 
     if (!done)
-        fprintf(stderr, "batch_import: %s\n", ec_error_message(import.catalogue));
+        fprintf(stderr, "batch_import: %s\n",
+                ferror(stdin) ? "cannot read" : ec_error_message(import.catalogue));
     printf("%ld listed, %ld unchanged, %ld refused\n", import.listed, import.unchanged,
            import.refused);
     ec_close(import.catalogue);

@@ -20,8 +20,7 @@ struct fulfil {
     const char *address;
 };
 
-/* Item i is the i-th that the order names, and therefore the i-th stock, and product, discovered.
- */
+/* Items stand in the order of their naming, in which `resolve` discovers stocks and products. */
 struct order {
     struct item {
         const char *product;
@@ -151,8 +150,7 @@ static bool fulfil(ec_connection *shop, const char *order, const char *shipment)
     for (size_t i = 0; i < ec_outcome_event_count(outcome); i++)
         printf(" %s", ec_event_type(ec_outcome_event(outcome, i)));
     if (status == EC_REJECTED)
-        printf("rejected: %s, %s", ec_outcome_rejection_code(outcome),
-               ec_outcome_rejection_message(outcome));
+        printf("rejected: %s", ec_outcome_message(outcome));
     putchar('\n');
     ec_outcome_free(outcome);
     return status == EC_OK || status == EC_REJECTED;
@@ -173,26 +171,20 @@ static bool order(ec_connection *shop, const char *item, const char *other)
            fulfil(shop, id, shipment);
 }
 
-static bool receive_goods(ec_connection *shop)
+int main(int argc, char **argv)
 {
     const ec_stream_event goods[] = {
         {"stock-lamp", {.type = shop_type(shop_StockReceived), .data = "{\"quantity\": 2}"}},
         {"stock-bulb", {.type = shop_type(shop_StockReceived), .data = "{\"quantity\": 6}"}},
         {"product-gramophone", {.type = shop_type(shop_Discontinued)}},
     };
-
-    return ec_append(shop, goods, 3, NULL, 0, NULL) == EC_OK;
-}
-
-int main(int argc, char **argv)
-{
     const char *lamps = "{\"product\": \"lamp\", \"quantity\": 2}";
     const char *bulbs = "{\"product\": \"bulb\", \"quantity\": 6}";
     const char *gramophone = "{\"product\": \"gramophone\", \"quantity\": 1}";
     ec_connection *shop;
     bool done = ec_connect(&shop, argc > 1 ? argv[1] : NULL, NULL) == EC_OK &&
-                receive_goods(shop) && order(shop, lamps, bulbs) && order(shop, lamps, NULL) &&
-                order(shop, gramophone, NULL);
+                ec_append(shop, goods, 3, NULL, 0, NULL) == EC_OK && order(shop, lamps, bulbs) &&
+                order(shop, lamps, NULL) && order(shop, gramophone, NULL);
 
     if (!done)
         fprintf(stderr, "fulfil_order: %s\n", ec_error_message(shop));
