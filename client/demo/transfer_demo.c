@@ -274,8 +274,8 @@ static bool parse_options(int argc, char **argv, struct options *options)
 static bool demonstrate(ec_connection *connection, const struct options *options, struct bank *bank)
 {
     const struct phase phases[] = {
-        {"hot", "few accounts: transfers lose races and decide again; gave up = lost ten in a row",
-         0, options->hot},
+        {"hot", "few accounts: transfers lose races; after the third they lock what they read", 0,
+         options->hot},
         {"cool", "many accounts: transfers rarely meet, and nothing else makes them wait",
          options->hot, options->cool}};
     struct tally tallies[2] = {{.failed = false}, {.failed = false}};
