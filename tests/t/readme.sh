@@ -66,10 +66,10 @@ valid() {
 }
 # is_valid CODE yes|no NAME [PROGRAM]
 is_valid() {
-    local result=no diagnostics=/dev/stderr
-    [ "$2" = yes ] || diagnostics=/dev/null
-    if valid "$1" "${4:-$CLUSTER_DIR/snippet}" 2>"$diagnostics"; then result=yes; fi
+    local diagnostics result=no
+    diagnostics=$(valid "$1" "${4:-$CLUSTER_DIR/snippet}" 2>&1) && result=yes
     is "$result" "$2" "$3"
+    if [ "$result" != "$2" ]; then echo "${diagnostics:-there is nothing wrong with it}" | sed 's/^/# /'; fi
 }
 
 for ((n = 1; n <= snippets; n++)); do
