@@ -155,8 +155,8 @@ EC_API bool ec_stream_find(const ec_context *context, size_t slot, const char *i
  * are read in one round trip, together with what has been added meanwhile to the others, so that
  * everything is as of one instant again; a zeroed state is folded again from the start, in global
  * order; and `resolve` is called again, until it adds nothing. If it still adds something after
- * EC_MAX_DISCOVERY_ROUNDS rounds, the command fails with EC_FAILED. What was added is checked like every declared stream. Each attempt starts from the ids
- * that were given.
+ * EC_MAX_DISCOVERY_ROUNDS rounds, the command fails with EC_FAILED. What was added is checked like
+ * every declared stream. Each attempt starts from the ids that were given.
  *
  * @param id     is copied.
  * @param index  is set to the stream's place in the list, unless NULL.
