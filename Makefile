@@ -1,6 +1,6 @@
 ## make                   build the extension and the C client
 ## make demo              concurrent money transfers on a throwaway server
-##                        (DEMO_ARGS='--seconds 30' goes to the example; --help lists its options)
+##                        (DEMO_ARGS='--seconds 30' goes to the demo; --help lists its options)
 ## make test              every test, on a throwaway server
 ##                        (T=specs: one suite, T=sql/append: one test; several names: T='sql pgtap';
 ##                        ACCEPT=1 takes what sql and specs tests print as what is expected)
@@ -98,7 +98,7 @@ demo:
 	@tests/packages demo
 	@echo "Building, and starting a throwaway PostgreSQL ..."
 	+@flock client $(MAKE) -s --no-print-directory client
-	+@tests/cluster run -- client/build/examples/transfer_money $(DEMO_ARGS)
+	+@tests/cluster run -- client/build/transfer_demo $(DEMO_ARGS)
 
 test:
 	@tests/packages test

@@ -1,392 +1,84 @@
 /*
- * transfer_money.c: concurrent money transfers between accounts, and the proof that none went
- * wrong.
+ * transfer_money.c: execute a command, and look at what came of it.
  *
- * An account is a stream. A transfer reads two of them, decides, and writes both in one atomic
- * append that succeeds only if neither has changed since. The first part of this file is all that
- * an application has to write; what follows runs it from many threads.
+ *     transfer_money [CONNINFO]
+ *
+ * The command itself is in transfer.h: read that first.
  */
-#include <ctype.h>
-#include <errno.h>
-#include <getopt.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <eventcore/eventcore.h>
+#include "transfer.h"
 
-#include "transfer_proof.h"
-
-/* ------------------------------------------------------------------ the command */
-
-struct transfer {
-    long long amount;
-};
-
-struct balances {
-    long long from;
-    long long to;
-};
-
-/* clang-format off */
-#define BANK_EVENTS(list, type)              \
-    type(list, Deposited, "MoneyDeposited")  \
-    type(list, Withdrawn, "MoneyWithdrawn")
-#define TRANSFER_STREAMS(command, stream)    \
-    stream(command, writes, from_account)    \
-    stream(command, writes, to_account)
-/* clang-format on */
-EC_EVENTS(bank, BANK_EVENTS);
-EC_COMMAND(transfer, TRANSFER_STREAMS, bank, struct transfer, struct balances);
-
-/* What an event does to the balance of its account. */
-ec_status balance_change(const ec_event *event, long long *change)
+/* What needs no decision needs no command: append to a stream that must not exist yet. */
+static bool open_account(ec_connection *bank, const char *id, const char *deposit)
 {
-    bank_kind kind;
+    ec_stream_event event = {id, {.type = bank_type(bank_Deposited), .data = deposit}};
+    ec_expectation expected = {id, EC_EXPECT_NO_STREAM};
 
-    if (!bank_kind_of(event, &kind))
-        return EC_UNKNOWN_EVENT;
-    if (ec_event_unpack(event, "{s:I}", "amount", change) != EC_OK)
-        return EC_INVALID_EVENT;
-    if (kind == bank_Withdrawn)
-        *change = -*change;
-    return EC_OK;
+    return ec_append(bank, &event, 1, &expected, 1, NULL) == EC_OK;
 }
 
-/* Fold: called for every event of both accounts, in global order. */
-static ec_status transfer_apply(const struct transfer *transfer, struct balances *state,
-                                bank_kind kind, const ec_event *event)
+/* Execute the command; false if it could not be decided. To be rejected is a result. */
+static bool transfer(ec_connection *bank, const char *from, const char *to, long long amount)
 {
-    long long change;
-    ec_status status = balance_change(event, &change);
+    transfer_streams streams = {.from_account = from, .to_account = to};
+    struct transfer command = {.amount = amount};
+    ec_outcome *outcome = NULL;
+    ec_status status = transfer_execute(bank, &streams, &command, &outcome);
 
-    (void)transfer, (void)kind;
     if (status == EC_OK)
-        *(EC_FROM(event, transfer_from_account) ? &state->from : &state->to) += change;
-    return status;
-}
-
-/* Decide: reject, or write events. Nothing is stored if either account has changed meanwhile. */
-static ec_status transfer_handle(const struct transfer *transfer, const struct balances *state,
-                                 transfer_context ctx)
-{
-    EC_REQUIRE(ctx, state->from >= transfer->amount, "insufficient_funds",
-               "balance %lld, requested %lld", state->from, transfer->amount);
-    transfer_record(ctx, transfer_from_account, bank_Withdrawn, "{s:I}", "amount",
-                    transfer->amount);
-    return transfer_record(ctx, transfer_to_account, bank_Deposited, "{s:I}", "amount",
-                           transfer->amount);
-}
-
-/* ------------------------------------------------------------------ the workers */
-
-enum { LARGEST_AMOUNT = 100, ACCOUNTS_PER_DEPOSIT = 500 };
-
-struct options {
-    const char *conninfo;
-    long workers;
-    long seconds;
-    long hot;
-    long cool;
-    long deposit;
-};
-
-/* A phase of the demonstration: the accounts it transfers between, and what it is to show. */
-struct phase {
-    const char *name;
-    const char *lesson;
-    long first, count;
-};
-
-struct worker {
-    pthread_t thread;
-    const struct options *options;
-    const struct bank *bank;
-    const struct phase *phase;
-    unsigned seed;
-    atomic_bool *stop;
-    atomic_long *progress;
-    struct tally tally;
-};
-
-static double seconds_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void transfer_once(struct worker *worker, ec_connection *connection, ec_outcome **outcome)
-{
-    const struct phase *phase = worker->phase;
-    long from = rand_r(&worker->seed) % phase->count;
-    long to = (from + 1 + rand_r(&worker->seed) % (phase->count - 1)) % phase->count;
-    char from_id[ACCOUNT_ID_SIZE], to_id[ACCOUNT_ID_SIZE];
-    transfer_streams streams = {.from_account = from_id, .to_account = to_id};
-    struct transfer command = {.amount = 1 + rand_r(&worker->seed) % LARGEST_AMOUNT};
-    double started;
-
-    account_id(worker->bank, phase->first + from, from_id);
-    account_id(worker->bank, phase->first + to, to_id);
-    started = seconds_now();
-    switch (transfer_execute(connection, &streams, &command, outcome)) {
-    case EC_OK:
-        worker->tally.transferred++;
-        break;
-    case EC_REJECTED:
-        worker->tally.rejected++;
-        break;
-    case EC_VERSION_CONFLICT:
-        worker->tally.gave_up++;
-        break;
-    default:
-        fprintf(stderr, "\ntransfer_money: %s\n", ec_error_message(connection));
-        worker->tally.failed = true;
-        return;
-    }
-    worker->tally.conflicts += ec_outcome_conflicts(*outcome);
-    worker->tally.retries += ec_outcome_attempts(*outcome) - 1;
-    tally_latency(&worker->tally, seconds_now() - started);
-    atomic_fetch_add(worker->progress, 1);
-}
-
-static void *work(void *argument)
-{
-    struct worker *worker = argument;
-    ec_connection *connection;
-    ec_outcome *outcome = NULL;
-
-    if (ec_connect(&connection, worker->options->conninfo, NULL) != EC_OK) {
-        fprintf(stderr, "\ntransfer_money: %s\n", ec_error_message(connection));
-        worker->tally.failed = true;
-    }
-    while (!worker->tally.failed && !atomic_load(worker->stop))
-        transfer_once(worker, connection, &outcome);
+        printf("transfer of %lld: done with %zu events at attempt %d\n", amount,
+               ec_outcome_event_count(outcome), ec_outcome_attempts(outcome));
+    else if (ec_status_is_rejection(status))
+        printf("transfer of %lld: %s, %s: %s\n", amount, ec_status_name(status),
+               ec_outcome_rejection_code(outcome), ec_outcome_rejection_message(outcome));
     ec_outcome_free(outcome);
-    ec_close(connection);
-    return NULL;
+    return status == EC_OK || ec_status_is_rejection(status);
 }
 
-static void show_progress(const struct phase *phase, long second, long seconds, long commands)
+/* An account's history is its stream; its balance is what the events add up to. */
+static bool print_account(ec_connection *bank, const char *name, const char *id)
 {
-    bool terminal = isatty(STDERR_FILENO);
+    long long balance = 0, change;
+    ec_events *events;
+    bank_kind kind;
+    bool read = ec_read_stream(bank, id, NULL, &events) == EC_OK;
 
-    fprintf(stderr, "%s%s: second %ld of %ld, %ld commands%s", terminal ? "\r" : "", phase->name,
-            second, seconds, commands, terminal ? "  " : "\n");
-    if (terminal && second == seconds)
-        fprintf(stderr, "\r%60s\r", "");
-}
+    for (size_t i = 0; read && i < ec_events_count(events); i++) {
+        const ec_event *event = ec_events_at(events, i);
 
-/* Run a phase with all workers; false if one of them failed. */
-static bool run_phase(const struct options *options, const struct bank *bank,
-                      const struct phase *phase, struct tally *total)
-{
-    struct worker *workers = calloc((size_t)options->workers, sizeof *workers);
-    atomic_bool stop = false;
-    atomic_long progress = 0;
-    double started = seconds_now();
-    long running = 0;
-
-    if (workers == NULL)
-        return false;
-    for (; running < options->workers; running++) {
-        workers[running] = (struct worker){.options = options,
-                                           .bank = bank,
-                                           .phase = phase,
-                                           .seed = (unsigned)running + 1,
-                                           .stop = &stop,
-                                           .progress = &progress};
-        if (pthread_create(&workers[running].thread, NULL, work, &workers[running]) != 0) {
-            fprintf(stderr, "transfer_money: cannot start worker %ld\n", running);
-            total->failed = true;
-            break;
+        read = bank_kind_of(event, &kind) && balance_change(event, kind, &change) == EC_OK;
+        if (read) {
+            balance += change;
+            printf("%s, version %d: %s, balance %lld\n", name, (int)ec_event_version(event),
+                   ec_event_type(event), balance);
         }
     }
-    for (long second = 1; second <= options->seconds && !total->failed; second++) {
-        sleep(1);
-        show_progress(phase, second, options->seconds, atomic_load(&progress));
-    }
-    atomic_store(&stop, true);
-    for (long i = 0; i < running; i++) {
-        pthread_join(workers[i].thread, NULL);
-        tally_add(total, &workers[i].tally);
-    }
-    total->seconds = seconds_now() - started;
-    free(workers);
-    return !total->failed;
+    ec_events_free(events);
+    return read;
 }
 
-/* Open the accounts, many in one atomic append: each must not exist yet. */
-static bool deposit_all(ec_connection *connection, struct bank *bank)
+static bool run(ec_connection *bank)
 {
-    ec_stream_event events[ACCOUNTS_PER_DEPOSIT];
-    ec_expectation expected[ACCOUNTS_PER_DEPOSIT];
-    char ids[ACCOUNTS_PER_DEPOSIT][ACCOUNT_ID_SIZE];
-    ec_outcome *outcome = NULL;
-    char data[64];
+    char alice[64], bob[64];
 
-    snprintf(data, sizeof data, "{\"amount\": %lld}", bank->deposit);
-    for (long done = 0; done < bank->account_count;) {
-        size_t count = 0;
-
-        for (; count < ACCOUNTS_PER_DEPOSIT && done < bank->account_count; count++, done++) {
-            account_id(bank, done, ids[count]);
-            events[count] = (ec_stream_event){ids[count], {.type = "MoneyDeposited", .data = data}};
-            expected[count] = (ec_expectation){ids[count], EC_EXPECT_NO_STREAM};
-        }
-        if (ec_append(connection, events, count, expected, count, &outcome) != EC_OK) {
-            fprintf(stderr, "transfer_money: %s\n", ec_error_message(connection));
-            ec_outcome_free(outcome);
-            return false;
-        }
-        if (done == (long)count)
-            bank->before = ec_event_position(ec_outcome_event(outcome, 0)) - 1;
-    }
-    ec_outcome_free(outcome);
-    return true;
-}
-
-/* ------------------------------------------------------------------ the program */
-
-static void usage(FILE *to)
-{
-    fputs(
-        "Usage: transfer_money [OPTION]...\n"
-        "\n"
-        "Transfer money between accounts from many threads at once, first within a small set of\n"
-        "accounts, then within a large one, and prove from the store that nothing went wrong.\n"
-        "\n"
-        "  -c, --conninfo=CONNINFO  the server and database; default: the PG* environment\n"
-        "  -w, --workers=N          threads, each with a connection of its own, at most 90 (8)\n"
-        "  -s, --seconds=N          duration of each of the two phases (6)\n"
-        "      --hot=N              accounts of the small set (10)\n"
-        "      --cool=N             accounts of the large set (10000)\n"
-        "      --deposit=N          what each account begins with (1000)\n"
-        "  -h, --help               show this\n"
-        "\n"
-        "Exit status: 0 if every proof holds, 1 if one fails or the run does, 2 for bad options.\n",
-        to);
-}
-
-static bool parse_number(const char *name, const char *text, long least, long most, long *number)
-{
-    char *end;
-
-    errno = 0;
-    *number = strtol(text, &end, 10);
-    if (!isspace((unsigned char)*text) && end != text && *end == '\0' && errno == 0 &&
-        *number >= least && *number <= most)
-        return true;
-    fprintf(stderr, "transfer_money: --%s takes a number from %ld to %ld, not \"%s\"\n", name,
-            least, most, text);
-    return false;
-}
-
-static bool parse_options(int argc, char **argv, struct options *options)
-{
-    static const struct option known[] = {
-        {"conninfo", required_argument, NULL, 'c'}, {"workers", required_argument, NULL, 'w'},
-        {"seconds", required_argument, NULL, 's'},  {"hot", required_argument, NULL, 'H'},
-        {"cool", required_argument, NULL, 'C'},     {"deposit", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    bool valid = true;
-    int option;
-
-    while (valid && (option = getopt_long(argc, argv, "c:w:s:h", known, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->conninfo = optarg;
-            break;
-        case 'w':
-            valid = parse_number("workers", optarg, 1, 90, &options->workers);
-            break;
-        case 's':
-            valid = parse_number("seconds", optarg, 1, 86400, &options->seconds);
-            break;
-        case 'H':
-            valid = parse_number("hot", optarg, 2, 1000000, &options->hot);
-            break;
-        case 'C':
-            valid = parse_number("cool", optarg, 2, 1000000, &options->cool);
-            break;
-        case 'd':
-            valid = parse_number("deposit", optarg, 0, INT_MAX, &options->deposit);
-            break;
-        case 'h':
-            usage(stdout);
-            exit(0);
-        default:
-            valid = false; /* getopt_long has said why */
-        }
-    }
-    if (valid && optind < argc) {
-        fprintf(stderr, "transfer_money: unexpected argument \"%s\"\n", argv[optind]);
-        valid = false;
-    }
-    if (!valid)
-        fputs("Try --help.\n", stderr);
-    return valid;
-}
-
-/* Open accounts, let the workers transfer, prove. */
-static bool demonstrate(ec_connection *connection, const struct options *options, struct bank *bank)
-{
-    const struct phase phases[] = {
-        {"hot", "few accounts: transfers lose races and decide again; gave up = lost ten in a row",
-         0, options->hot},
-        {"cool", "many accounts: transfers rarely meet, and nothing else makes them wait",
-         options->hot, options->cool}};
-    struct tally tallies[2] = {{.failed = false}, {.failed = false}};
-    struct follower *follower;
-    bool done;
-
-    printf("%ld accounts with %lld each, %ld workers, %ld seconds a phase\n", bank->account_count,
-           bank->deposit, options->workers, options->seconds);
-    fflush(stdout);
-    if (!deposit_all(connection, bank))
-        return false;
-    follower = follower_start(bank, options->conninfo);
-    if (follower == NULL)
-        return false;
-    done = run_phase(options, bank, &phases[0], &tallies[0]) &&
-           run_phase(options, bank, &phases[1], &tallies[1]);
-    follower_finish(follower);
-    if (done) {
-        tally_print_header();
-        for (int i = 0; i < 2; i++)
-            tally_print(&tallies[i], phases[i].name, phases[i].lesson);
-        done = prove(connection, bank, follower, tallies[0].transferred + tallies[1].transferred);
-    }
-    for (int i = 0; i < 2; i++)
-        free(tallies[i].latencies);
-    follower_free(follower);
-    return done;
+    return ec_stream_id_new("account", alice, sizeof alice) == EC_OK &&
+           ec_stream_id_new("account", bob, sizeof bob) == EC_OK &&
+           open_account(bank, alice, "{\"amount\": 100}") &&
+           open_account(bank, bob, "{\"amount\": 20}") &&
+           transfer(bank, alice, bob, 30) &&  /* done */
+           transfer(bank, alice, bob, 500) && /* rejected: there is not so much */
+           transfer(bank, alice, bob, -5) &&  /* rejected: there is no such amount */
+           print_account(bank, "alice", alice) && print_account(bank, "bob", bob);
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = {
-        .workers = 8, .seconds = 6, .hot = 10, .cool = 10000, .deposit = 1000};
-    struct bank bank;
-    ec_connection *connection;
-    bool proved = false;
+    ec_connection *bank;
+    bool done = ec_connect(&bank, argc > 1 ? argv[1] : NULL, NULL) == EC_OK && run(bank);
 
-    if (!parse_options(argc, argv, &options))
-        return 2;
-    if (!bank_open(&bank, options.hot + options.cool, options.deposit)) {
-        fputs("transfer_money: the system has no random numbers\n", stderr);
-        return 1;
-    }
-    if (ec_connect(&connection, options.conninfo, NULL) == EC_OK)
-        proved = demonstrate(connection, &options, &bank);
-    else
-        fprintf(stderr, "transfer_money: %s\n", ec_error_message(connection));
-    ec_close(connection);
-    return proved ? 0 : 1;
+    if (!done)
+        fprintf(stderr, "transfer_money: %s\n", ec_error_message(bank));
+    ec_close(bank);
+    return done ? 0 : 1;
 }

@@ -183,6 +183,19 @@ ec_status ec_reject(ec_context *context, ec_status status, const char *code, con
     return status;
 }
 
+const char *ec_format(ec_context *context, const char *format, ...)
+{
+    va_list arguments;
+    char *text;
+
+    va_start(arguments, format);
+    text = ec_arena_format(&context->memory, format, arguments);
+    va_end(arguments);
+    if (text == NULL)
+        out_of_memory(context);
+    return text;
+}
+
 void *ec_alloc(ec_context *context, size_t size)
 {
     void *memory = ec_arena_alloc(&context->memory, size);

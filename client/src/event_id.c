@@ -1,5 +1,6 @@
 /*
- * event_id.c: UUIDs of version 7 (RFC 9562): 48 bits of milliseconds, then random bits.
+ * event_id.c: UUIDs of version 7 (RFC 9562): 48 bits of milliseconds, then random bits; and the ids
+ * of new streams, which are made of them.
  *
  * They grow with time, so that the index over them grows at one end. Every random bit comes from
  * the system: a generator in the process would have to be seeded anew after each fork.
@@ -7,6 +8,8 @@
 #include "event_id.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -54,4 +57,22 @@ void ec_uuid_format(const ec_uuid *uuid, char text[EC_UUID_TEXT_SIZE])
         *text++ = digits[uuid->bytes[i] & 0x0f];
     }
     *text = '\0';
+}
+
+ec_status ec_stream_id_new(const char *category, char *id, size_t size)
+{
+    char text[EC_UUID_TEXT_SIZE];
+    ec_uuid uuid;
+    ec_status status;
+
+    if (size > 0)
+        *id = '\0';
+    if (size < strlen(category) + 1 + sizeof text)
+        return EC_INVALID_ARGUMENT;
+    status = ec_uuid_new(&uuid);
+    if (status != EC_OK)
+        return status;
+    ec_uuid_format(&uuid, text);
+    snprintf(id, size, "%s-%s", category, text);
+    return EC_OK;
 }

@@ -215,6 +215,21 @@ static void test_uuid(void **state)
     assert_true(memcmp(first.bytes, second.bytes, 6) <= 0);
 }
 
+static void test_stream_id(void **state)
+{
+    char id[6 + EC_UUID_TEXT_SIZE], other[6 + EC_UUID_TEXT_SIZE];
+
+    (void)state;
+    assert_int_equal(ec_stream_id_new("order", id, sizeof id), EC_OK);
+    assert_memory_equal(id, "order-", 6);
+    assert_int_equal(strlen(id), sizeof id - 1);
+    assert_int_equal(id[6 + 14], '7');
+    assert_int_equal(ec_stream_id_new("order", other, sizeof other), EC_OK);
+    assert_string_not_equal(id, other);
+    assert_int_equal(ec_stream_id_new("order", id, sizeof id - 1), EC_INVALID_ARGUMENT);
+    assert_string_equal(id, "");
+}
+
 static void test_arena(void **state)
 {
     ec_arena memory = {NULL};
@@ -246,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_decode, setup, teardown),
         cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),
         cmocka_unit_test(test_uuid),
+        cmocka_unit_test(test_stream_id),
         cmocka_unit_test(test_arena),
     };
 

@@ -258,6 +258,12 @@ static ec_status write_data_and_payload(ec_context *context)
     return EC_OK;
 }
 
+static ec_status reject_with_formatted(ec_context *context)
+{
+    return ec_reject(context, EC_REJECTED, ec_format(context, "no_%s", "stock"), "%s",
+                     ec_format(context, "%zu", ec_stream_count(context, 0)));
+}
+
 static ec_status pack_badly(ec_context *context)
 {
     const ec_new_event event = {.type = "T", .data = ec_pack(context, "{s:I", "a", 1LL)};
@@ -273,6 +279,7 @@ static void test_errors_of_the_handler_stick(void **state)
         const char *message;
     } cases[] = {
         {reject_and_ignore, EC_REJECTED, "no: not now"},
+        {reject_with_formatted, EC_REJECTED, "no_stock: 1"},
         {reject_by_status_alone, EC_REJECTED,
          "transfer: its handler failed: the command was rejected: a rule does not allow it"},
         {fail_in_handler, EC_FAILED,

@@ -124,6 +124,13 @@ EC_API const char *ec_pack(ec_context *context, const char *format, ...);
 EC_API const char *ec_vpack(ec_context *context, const char *format, va_list arguments);
 
 /**
+ * Text by a printf format, such as an id for ec_discover(): `ec_format(context, "stock-%s", name)`.
+ * @return text that lives until the attempt ends. NULL when memory runs out, which fails the
+ *         command with EC_NO_MEMORY.
+ */
+EC_API const char *ec_format(ec_context *context, const char *format, ...) EC_PRINTF(2, 3);
+
+/**
  * Zeroed memory that lives until the attempt ends.
  * @return NULL when memory runs out, which fails the command with EC_NO_MEMORY.
  */
@@ -402,6 +409,9 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
 
 /** Whether a stream has an id: an optional one may have none. */
 #define EC_BOUND(ctx, token) (ec_stream_count((ctx).context, (token).slot) > 0)
+
+/** The id of a stream, or of the first one of a list; NULL if it has none. See ec_stream_id(). */
+#define EC_ID(ctx, token) ec_stream_id((ctx).context, (token).slot, 0)
 
 /** @cond the parts of EC_COMMAND that are repeated for each stream */
 #define EC_TOKEN_TYPE_(name, kind)                                                                 \

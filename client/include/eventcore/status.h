@@ -108,6 +108,15 @@ EC_API ec_status ec_uuid_new(ec_uuid *uuid);
 /** Write a UUID as 36 lower-case characters and a NUL. */
 EC_API void ec_uuid_format(const ec_uuid *uuid, char text[EC_UUID_TEXT_SIZE]);
 
+/**
+ * Make the id of a new stream: its category, a hyphen and a new UUID, such as
+ * "order-0198a1b2-...".
+ * @param size  of `id` in bytes, at least strlen(category) + 1 + EC_UUID_TEXT_SIZE.
+ * @return EC_OK, EC_INVALID_ARGUMENT if the size is less, or as ec_uuid_new(); on failure `id` is
+ *         empty, unless its size is 0.
+ */
+EC_API ec_status ec_stream_id_new(const char *category, char *id, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

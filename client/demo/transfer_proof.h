@@ -1,4 +1,4 @@
-/* transfer_proof.h: measurement and proof for transfer_money.c. */
+/* transfer_proof.h: measurement and proof for transfer_demo.c. */
 #ifndef TRANSFER_PROOF_H
 #define TRANSFER_PROOF_H
 
@@ -18,9 +18,6 @@ struct bank {
 
 bool bank_open(struct bank *bank, long account_count, long long deposit);
 void account_id(const struct bank *bank, long number, char id[ACCOUNT_ID_SIZE]);
-
-/* What an event does to the balance of its account: the application's part. */
-ec_status balance_change(const ec_event *event, long long *change);
 
 /* What workers count. */
 struct tally {

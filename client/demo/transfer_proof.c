@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "../examples/transfer.h"
+
 enum { ACCOUNTS_PER_READ = 500, EVENTS_PER_READ = 1000 };
 
 /* ------------------------------------------------------------------ the bank */
@@ -164,7 +166,7 @@ static void *follow(void *argument)
             nanosleep(&pause, NULL);
     }
     if (follower->failed)
-        fprintf(stderr, "\ntransfer_money: reading the log: %s\n", ec_error_message(connection));
+        fprintf(stderr, "\ntransfer_demo: reading the log: %s\n", ec_error_message(connection));
     ec_close(connection);
     return NULL;
 }
@@ -180,7 +182,7 @@ struct follower *follower_start(const struct bank *bank, const char *conninfo)
     follower->versions = calloc((size_t)bank->account_count, sizeof *follower->versions);
     if (follower->versions == NULL ||
         pthread_create(&follower->thread, NULL, follow, follower) != 0) {
-        fputs("transfer_money: cannot start the reader of the log\n", stderr);
+        fputs("transfer_demo: cannot start the reader of the log\n", stderr);
         follower_free(follower);
         return NULL;
     }
@@ -219,8 +221,9 @@ struct account {
 static bool examine_event(const ec_event *event, struct account *account, struct findings *findings)
 {
     long long change;
+    bank_kind kind;
 
-    if (balance_change(event, &change) != EC_OK)
+    if (!bank_kind_of(event, &kind) || balance_change(event, kind, &change) != EC_OK)
         return false;
     account->balance += change;
     findings->sum += change;
@@ -247,7 +250,7 @@ static bool examine(ec_connection *connection, const struct bank *bank,
         pointers[count] = ids[count];
     }
     if (ec_read_streams(connection, pointers, (size_t)count, NULL, &events) != EC_OK) {
-        fprintf(stderr, "transfer_money: %s\n", ec_error_message(connection));
+        fprintf(stderr, "transfer_demo: %s\n", ec_error_message(connection));
         return false;
     }
     for (size_t i = 0; i < ec_events_count(events) && understood; i++) {
@@ -263,7 +266,7 @@ static bool examine(ec_connection *connection, const struct bank *bank,
     }
     ec_events_free(events);
     if (!understood)
-        fputs("transfer_money: an account has an event that no transfer writes\n", stderr);
+        fputs("transfer_demo: an account has an event that no transfer writes\n", stderr);
     return understood;
 }
 
