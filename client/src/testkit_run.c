@@ -4,11 +4,11 @@
  * It does what a blocking driver does on a connection (execute.c), with the store in memory, a
  * clock that only pauses move, and what the test has arranged for each step.
  */
+#include <string.h>
+
 #include "execution.h"
 #include "options.h"
 #include "testkit.h"
-
-#include <string.h>
 
 static ec_test_turn take_turn(ec_test *test, ec_step step)
 {
@@ -107,23 +107,29 @@ static bool note_pause(ec_test *test, int64_t pause_us)
     return true;
 }
 
-/* Let the pause pass, unless the deadline comes first. */
-static void pause_execution(ec_test *test, ec_execution *execution, int64_t *passed_us)
+/* Whether the time is over, as a connection would find: at the next step, or during the pause. */
+static ec_status time_status(const ec_execution *execution, int64_t passed_us)
 {
-    int64_t deadline_ms = execution->options.deadline_ms;
+    const ec_execute_options *options = &execution->options;
+    int64_t until_us = passed_us + (execution->step == EC_STEP_SLEEP ? execution->delay_us : 0);
+
+    if (options->cancellation != NULL && ec_is_cancelled(options->cancellation))
+        return EC_CANCELLED;
+    return options->deadline_ms > 0 && until_us / 1000 >= options->deadline_ms ? EC_TIMEOUT : EC_OK;
+}
+
+static void stop(ec_execution *execution, ec_status status)
+{
+    const char *last = execution->failure.message;
     ec_failure failure = {.status = EC_OK};
 
-    if (deadline_ms > 0 && (*passed_us + execution->delay_us) / 1000 >= deadline_ms)
-        ec_fail(&failure, EC_TIMEOUT, "the deadline passed after %d attempts; the last: %s",
-                execution->outcome->attempts, execution->failure.message);
-    else if (!note_pause(test, execution->delay_us))
-        ec_fail(&failure, EC_NO_MEMORY, "out of memory in a test");
-    if (failure.status != EC_OK) {
-        ec_execution_failed(execution, &failure, false);
-        return;
-    }
-    *passed_us += execution->delay_us;
-    ec_execution_resume(execution);
+    ec_fail(&failure, status, "%s after %d attempts%s%s",
+            status == EC_TIMEOUT     ? "the deadline passed"
+            : status == EC_CANCELLED ? "cancelled"
+                                     : "out of memory in a test",
+            execution->outcome->attempts,
+            last == NULL ? "" : "; the last: ", last == NULL ? "" : last);
+    ec_execution_failed(execution, &failure, false);
 }
 
 static ec_status drive(ec_test *test, ec_execution *execution)
@@ -131,11 +137,20 @@ static ec_status drive(ec_test *test, ec_execution *execution)
     int64_t passed_us = 0;
     ec_status status;
 
-    while (execution->step != EC_STEP_DONE)
-        if (execution->step == EC_STEP_SLEEP)
-            pause_execution(test, execution, &passed_us);
-        else
+    while (execution->step != EC_STEP_DONE) {
+        bool sleeps = execution->step == EC_STEP_SLEEP;
+
+        status = time_status(execution, passed_us);
+        if (status == EC_OK && sleeps && !note_pause(test, execution->delay_us))
+            status = EC_NO_MEMORY;
+        if (status != EC_OK)
+            stop(execution, status);
+        else if (sleeps) {
+            passed_us += execution->delay_us;
+            ec_execution_resume(execution);
+        } else
             do_step(test, execution);
+    }
     status = execution->failure.status;
     ec_execution_free(execution);
     memset(test->turns, 0, sizeof test->turns);
