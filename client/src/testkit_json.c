@@ -1,0 +1,51 @@
+/*
+ * testkit_json.c: whether two texts are the same JSON value.
+ *
+ * As the server's jsonb compares, and unlike json_equal(): 1 is 1.0.
+ */
+#include <jansson.h>
+#include <string.h>
+
+#include "testkit_store.h"
+
+static bool equal(const json_t *left, const json_t *right)
+{
+    const char *key;
+    json_t *value;
+
+    if (json_is_number(left) && json_is_number(right) && json_typeof(left) != json_typeof(right))
+        return json_number_value(left) == json_number_value(right);
+    if (json_typeof(left) != json_typeof(right))
+        return false;
+    if (json_is_array(left)) {
+        for (size_t i = 0; i < json_array_size(left) && i < json_array_size(right); i++)
+            if (!equal(json_array_get(left, i), json_array_get(right, i)))
+                return false;
+        return json_array_size(left) == json_array_size(right);
+    }
+    if (!json_is_object(left))
+        return json_equal(left, right);
+    json_object_foreach((json_t *)left, key, value)
+    {
+        const json_t *other = json_object_get(right, key);
+
+        if (other == NULL || !equal(value, other))
+            return false;
+    }
+    return json_object_size(left) == json_object_size(right);
+}
+
+bool ec_test_json_equal(const char *left, const char *right)
+{
+    json_t *a, *b;
+    bool same;
+
+    if (left == NULL || right == NULL)
+        return left == right;
+    a = json_loads(left, JSON_DECODE_ANY, NULL);
+    b = json_loads(right, JSON_DECODE_ANY, NULL);
+    same = a != NULL && b != NULL && equal(a, b);
+    json_decref(a);
+    json_decref(b);
+    return same;
+}
