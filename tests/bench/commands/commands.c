@@ -48,8 +48,8 @@ static const workload workloads[] = {
     {"throughput", 1, 18, 1, false, true},
 };
 
-static const contender *const contenders[] = {&balance_table, &balance_table_with_history,
-                                              &balance_table_unpipelined, &loop_by_hand,
+static const contender *const contenders[] = {&balance_table, &balance_table_pipelined,
+                                              &balance_table_with_history, &loop_by_hand,
                                               &eventcore};
 
 typedef struct run {

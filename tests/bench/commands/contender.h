@@ -20,7 +20,7 @@ typedef struct tries {
 
 typedef struct contender {
     const char *name;
-    /* Make what is needed in an empty database; NULL: nothing. */
+    /* Make what is needed in a database that has none of it; NULL: nothing. */
     const char *create;
     /* Open accounts: a prefix of their names, their number, the changes that each has seen, and the
      * amount of each change. Names are the prefix and a number from 0 on. */
@@ -37,7 +37,7 @@ typedef struct contender {
     void (*disconnect)(void *session);
 } contender;
 
-extern const contender balance_table, balance_table_with_history, balance_table_unpipelined,
+extern const contender balance_table, balance_table_pipelined, balance_table_with_history,
     loop_by_hand, eventcore;
 
 #endif
