@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "contender.h"
+#include "network.h"
 #include "sql.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
@@ -38,14 +39,16 @@ typedef struct workload {
     long turn;     /* so many commands are run on them; 0: no limit */
     long changes;  /* that each account was opened with */
     bool transfers;
-    bool private; /* each worker has accounts of its own */
+    bool private;  /* each worker has accounts of its own */
+    long distance; /* a round trip to the server takes so many microseconds more */
 } workload;
 
 static const workload workloads[] = {
-    {"contention", 1, 18, 1, false, false},
-    {"transfers, 10 accounts", 10, 90, 1, true, false},
-    {"transfers, 10,000 accounts", 10000, 0, 9, true, false},
-    {"throughput", 1, 18, 1, false, true},
+    {"contention", 1, 18, 1, false, false, 0},
+    {"transfers, 10 accounts", 10, 90, 1, true, false, 0},
+    {"transfers, 10,000 accounts", 10000, 0, 9, true, false, 0},
+    {"transfers, 10,000 accounts, 1 ms away", 10000, 0, 9, true, false, 1000},
+    {"throughput", 1, 18, 1, false, true, 0},
 };
 
 static const contender *const contenders[] = {&balance_table, &balance_table_pipelined,
@@ -207,12 +210,14 @@ static bool work_all(run *run, worker *workers, double *cpu)
         }
     }
     pthread_barrier_wait(&run->start);
+    network_set_round_trip(run->workload->distance);
     run->end = seconds_now() + run->seconds;
     *cpu = cpu_seconds();
     pthread_barrier_wait(&run->start);
     for (long i = 0; i < run->workers; i++)
         pthread_join(workers[i].thread, NULL);
     *cpu = cpu_seconds() - *cpu;
+    network_set_round_trip(0);
     pthread_barrier_destroy(&run->start);
     return !atomic_load(&run->failed);
 }
@@ -287,7 +292,7 @@ static void choose_accounts(run *run, size_t contender)
 
     if (workload->turn == 0) {
         run->opened = workload->accounts;
-        snprintf(run->prefix, sizeof run->prefix, "%zu-", contender);
+        snprintf(run->prefix, sizeof run->prefix, "%zu-%ld-", contender, workload->distance);
     } else {
         run->opened = (pool / workload->turn + run->workers) * workload->accounts;
         snprintf(run->prefix, sizeof run->prefix, "%zu-%d-", contender, (int)getpid());
