@@ -51,9 +51,9 @@ static const workload workloads[] = {
     {"throughput", 1, 18, 1, false, true, 0},
 };
 
-static const contender *const contenders[] = {&balance_table, &balance_table_pipelined,
-                                              &balance_table_with_history, &loop_by_hand,
-                                              &eventcore};
+static const contender *const contenders[] = {
+    &balance_table, &balance_table_pipelined, &balance_table_with_history, &loop_by_hand,
+    &eventcore,     &eventcore_locked};
 
 typedef struct run {
     const workload *workload;

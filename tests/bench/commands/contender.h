@@ -38,6 +38,6 @@ typedef struct contender {
 } contender;
 
 extern const contender balance_table, balance_table_pipelined, balance_table_with_history,
-    loop_by_hand, eventcore;
+    loop_by_hand, eventcore, eventcore_locked;
 
 #endif

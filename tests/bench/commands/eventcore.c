@@ -1,4 +1,8 @@
-/* eventcore.c: accounts as streams, commands by the client library with its default options. */
+/*
+ * eventcore.c: accounts as streams, commands by the client library. With its default options, which
+ * lock streams only for a command that has lost several races; and with streams locked from the
+ * first try on, as is right where commands are known to meet.
+ */
 #include <eventcore/eventcore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +75,7 @@ static ec_status transfer_handle(const struct move *move, const struct balances 
 
 typedef struct {
     ec_connection *connection;
+    ec_execute_options options;
     ec_outcome *outcome;
 } session;
 
@@ -87,11 +92,23 @@ static void *begin_session(void)
 {
     session *session = calloc(1, sizeof *session);
 
-    if (session == NULL || ec_connect(&session->connection, NULL, NULL) == EC_OK)
+    if (session == NULL)
+        return NULL;
+    session->options = (ec_execute_options)EC_EXECUTE_OPTIONS_INIT;
+    if (ec_connect(&session->connection, NULL, NULL) == EC_OK)
         return session;
     fprintf(stderr, "commands: %s\n", ec_error_message(session->connection));
     end_session(session);
     return NULL;
+}
+
+static void *begin_locking_session(void)
+{
+    session *session = begin_session();
+
+    if (session != NULL)
+        session->options.lock_after = 0;
+    return session;
 }
 
 static result result_of(session *session, ec_status status, tries *tries)
@@ -114,8 +131,10 @@ static result deposit(void *argument, const char *account, long long amount, tri
     deposit_streams streams = {.to_account = account};
     struct move move = {amount};
 
-    return result_of(
-        session, deposit_execute(session->connection, &streams, &move, &session->outcome), tries);
+    return result_of(session,
+                     deposit_execute_with(session->connection, &streams, &move, &session->options,
+                                          &session->outcome),
+                     tries);
 }
 
 static result transfer(void *argument, const char *from, const char *to, long long amount,
@@ -125,24 +144,28 @@ static result transfer(void *argument, const char *from, const char *to, long lo
     transfer_streams streams = {.from_account = from, .to_account = to};
     struct move move = {amount};
 
-    return result_of(
-        session, transfer_execute(session->connection, &streams, &move, &session->outcome), tries);
+    return result_of(session,
+                     transfer_execute_with(session->connection, &streams, &move, &session->options,
+                                           &session->outcome),
+                     tries);
 }
 
-const contender eventcore = {
-    "eventcore",
-    NULL,
-    "SELECT count(*) FROM generate_series(1, $3::int) AS n,"
-    " generate_series(0, $2::int - 1, 1000) AS first, eventcore.append(ARRAY("
-    "  SELECT eventcore.new_event($1::text || i, 'MoneyDeposited',"
-    "                             jsonb_build_object('amount', $4::bigint))"
-    "  FROM generate_series(first, least(first + 1000, $2::int) - 1) AS i WHERE n > 0))",
-    "SELECT sum(balance), min(balance), sum(version) FROM"
-    " (SELECT max(version) AS version, sum((data->>'amount')::bigint *"
-    "         CASE type WHEN 'MoneyWithdrawn' THEN -1 ELSE 1 END) AS balance"
-    "  FROM eventcore.events WHERE store = 'default' AND stream_id > $1 AND stream_id < $1 || 'A'"
-    "  GROUP BY stream_id) AS accounts",
-    begin_session,
-    deposit,
-    transfer,
-    end_session};
+#define OPEN                                                                                       \
+    "SELECT count(*) FROM generate_series(1, $3::int) AS n,"                                       \
+    " generate_series(0, $2::int - 1, 1000) AS first, eventcore.append(ARRAY("                     \
+    "  SELECT eventcore.new_event($1::text || i, 'MoneyDeposited',"                                \
+    "                             jsonb_build_object('amount', $4::bigint))"                       \
+    "  FROM generate_series(first, least(first + 1000, $2::int) - 1) AS i WHERE n > 0))"
+
+#define AUDIT                                                                                      \
+    "SELECT sum(balance), min(balance), sum(version) FROM"                                         \
+    " (SELECT max(version) AS version, sum((data->>'amount')::bigint *"                            \
+    "         CASE type WHEN 'MoneyWithdrawn' THEN -1 ELSE 1 END) AS balance"                      \
+    "  FROM eventcore.events WHERE store = 'default' AND stream_id > $1 AND stream_id < $1 || 'A'" \
+    "  GROUP BY stream_id) AS accounts"
+
+const contender eventcore = {"eventcore",   NULL,    OPEN,     AUDIT,
+                             begin_session, deposit, transfer, end_session};
+
+const contender eventcore_locked = {"eventcore, locked",   NULL,    OPEN,     AUDIT,
+                                    begin_locking_session, deposit, transfer, end_session};
