@@ -127,6 +127,7 @@ static const struct {
     {EC_OID_JSONB, entry_metadata}, {EC_OID_UUID, entry_id},   {EC_OID_BYTEA, entry_payload},
 };
 
+#define REQUIRED_COLUMN_COUNT 2 /* stream and type; the server takes null for any other column */
 #define COLUMN_COUNT ((int)(sizeof columns / sizeof *columns))
 
 static ec_status encode_expectations(ec_call *call, ec_arena *memory,
@@ -167,9 +168,15 @@ ec_status ec_call_try_append(ec_call *call, ec_arena *memory, const ec_entry *en
         return out_of_memory(failure);
     *call = (ec_call){.statement = EC_STATEMENT_TRY_APPEND};
     for (int i = 0; i < COLUMN_COUNT && status == EC_OK; i++) {
-        for (size_t j = 0; j < entry_count; j++)
+        bool is_there = i < REQUIRED_COLUMN_COUNT;
+
+        for (size_t j = 0; j < entry_count; j++) {
             values[j] = columns[i].value(&entries[j]);
-        status = ec_encode_array(call, i, memory, columns[i].element, values, entry_count, failure);
+            is_there |= values[j].bytes != NULL;
+        }
+        if (is_there) /* else null instead of an array of nulls: less for the server to take in */
+            status =
+                ec_encode_array(call, i, memory, columns[i].element, values, entry_count, failure);
     }
     if (status == EC_OK)
         status = encode_expectations(call, memory, expected, expected_count, failure);

@@ -113,6 +113,7 @@ report_part() {
                 printf "Spread of the ratios between rounds: %.0f %% on average.\n", \
                     spread_count ? 100 * total / spread_count : 0
             }' "$results/$part.summary"
+        details
         printf '\n![%s](%s.svg)\n' "$title" "$part"
     } | tee -a "$output/results.md"
     printf '(%s s)\n' "$SECONDS" >&2
