@@ -69,6 +69,14 @@ static void send_error(int peer, const char *sqlstate)
     send_message(peer, 'E', body, size + 1);
 }
 
+static void await_cancel(struct fake *fake)
+{
+    int peer = accept(fake->listener, NULL, NULL);
+
+    skip_message(peer);
+    close(peer);
+}
+
 static void serve(struct fake *fake, int peer)
 {
     char type = 0;
@@ -84,7 +92,7 @@ static void serve(struct fake *fake, int peer)
     while (receive_bytes(peer, &type, 1) && skip_message(peer))
         if (type == 'S') {
             if (fake->awaits_cancel)
-                close(accept(fake->listener, NULL, NULL));
+                await_cancel(fake);
             send_error(peer, fake->sqlstate);
             if (fake->closes)
                 return;
