@@ -42,8 +42,8 @@ static bool is_id(const char *text, size_t digits)
 }
 
 /*
- * W3C Trace Context, Recommendation of 23 November 2021, section 3.2 "Traceparent Header", version
- * 00: version-trace_id-parent_id-trace_flags, where an id of zeros is not valid.
+ * W3C Trace Context (https://www.w3.org/TR/trace-context/#traceparent-header), version 00:
+ * version-trace_id-parent_id-trace_flags, where an id of zeros is not valid.
  */
 static bool is_traceparent(const char *text)
 {
@@ -230,7 +230,7 @@ ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metadata)
     metadata->causation_id = id;
     if (metadata->correlation_id == NULL)
         metadata->correlation_id = id;
-    /* Whoever is given an invalid one starts a trace anew, says the standard (section 4.3). */
+    /* Whoever receives an invalid one starts a trace anew, says the standard. */
     if (metadata->traceparent != NULL && !is_traceparent(metadata->traceparent))
         metadata->traceparent = NULL;
     return EC_OK;

@@ -132,7 +132,7 @@ static void test_append_alone_is_never_locked(void **state)
     struct fixture *f = *state;
     const ec_stream_event event = {"a", {.type = "T"}};
 
-    ec_execution_start_append(&f->execution, &event, 1, NULL, 0, NULL, f->outcome);
+    ec_execution_start_append(&f->execution, &event, 1, NULL, 0, NULL, NULL, f->outcome);
     for (int i = 0; i < 5; i++) {
         assert_string_equal(asked(f), "a");
         feed_failure(f, EC_SERVER_ERROR, "40001", false);
