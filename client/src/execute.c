@@ -1,12 +1,11 @@
-/* execute.c: the blocking driver of executions. */
+/* execute.c: one execution, driven to its end. */
 #include <errno.h>
 #include <time.h>
 
-#include "connection.h"
-#include "execution.h"
+#include "driver.h"
 #include "options.h"
 
-static void sleep_us(int64_t duration)
+void ec_drive_sleep(int64_t duration)
 {
     struct timespec left = {.tv_sec = duration / 1000000, .tv_nsec = duration % 1000000 * 1000};
 
@@ -14,7 +13,7 @@ static void sleep_us(int64_t duration)
         ;
 }
 
-static void time_out(ec_execution *execution)
+void ec_drive_time_out(ec_execution *execution)
 {
     ec_failure failure = {.status = EC_OK};
 
@@ -41,28 +40,33 @@ static void send(ec_execution *execution, ec_connection *connection, int64_t dea
     ec_arena_free(&memory);
 }
 
-/* Drive an execution to its end, and take its result. */
-static ec_status drive(ec_execution *execution, ec_connection *connection, int64_t deadline)
+void ec_drive(ec_execution *execution, ec_connection *connection, int64_t deadline)
 {
     while (execution->step != EC_STEP_DONE) {
         bool sleeps = execution->step == EC_STEP_SLEEP;
         int64_t left = deadline - ec_now_us();
 
         if (left <= (sleeps ? execution->delay_us : 0)) {
-            time_out(execution);
+            ec_drive_time_out(execution);
         } else if (sleeps) {
-            sleep_us(execution->delay_us);
+            ec_drive_sleep(execution->delay_us);
             ec_execution_resume(execution);
         } else {
             send(execution, connection, deadline);
         }
     }
+}
+
+/* Drive an execution to its end, and take its result. */
+static ec_status drive(ec_execution *execution, ec_connection *connection, int64_t deadline)
+{
+    ec_drive(execution, connection, deadline);
     ec_failure_move(&connection->failure, &execution->failure);
     ec_execution_free(execution);
     return connection->failure.status;
 }
 
-static bool is_complete(const ec_definition *definition)
+bool ec_definition_is_complete(const ec_definition *definition)
 {
     return definition != NULL && definition->struct_size >= sizeof *definition &&
            definition->name != NULL && definition->streams != NULL && definition->apply != NULL &&
@@ -81,7 +85,7 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
     made = ec_outcome_prepare(outcome == NULL ? &unwanted : outcome);
     if (made == NULL)
         return ec_fail(&connection->failure, EC_NO_MEMORY, "out of memory for an outcome");
-    if (!is_complete(definition) || streams == NULL ||
+    if (!ec_definition_is_complete(definition) || streams == NULL ||
         !ec_options_take(&options, sizeof options, given)) {
         status = ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
                          "the definition or the options are not initialised, or streams is NULL");

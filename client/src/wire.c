@@ -241,7 +241,7 @@ static ec_status prepare(ec_connection *connection, ec_statement statement, int6
 
 static bool send_call(ec_connection *connection, const ec_call *call)
 {
-    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     const ec_statement_text *text = &ec_statements[call->statement];
 
     if (connection->options.unprepared)
