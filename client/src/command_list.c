@@ -31,9 +31,13 @@ ec_status ec_command_list_open(ec_command_list *list, ec_connection *connection,
         return fail_all(connection, commands, count, EC_INVALID_ARGUMENT,
                         "the options are not initialised");
     list->executions = calloc(count == 0 ? 1 : count, sizeof *list->executions);
-    if (list->executions == NULL)
+    list->aside = calloc(count == 0 ? 1 : count, sizeof *list->aside);
+    if (list->executions == NULL || list->aside == NULL) {
+        free(list->executions);
+        free(list->aside);
         return fail_all(connection, commands, count, EC_NO_MEMORY,
                         "out of memory for the executions of commands");
+    }
     list->deadline = ec_deadline_after(list->options.deadline_ms);
     return EC_OK;
 }
@@ -74,5 +78,6 @@ ec_status ec_command_list_close(ec_command_list *list)
     if (list->failed == list->count)
         ec_failure_clear(&list->connection->failure);
     free(list->executions);
+    free(list->aside);
     return list->connection->failure.status;
 }

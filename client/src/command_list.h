@@ -11,6 +11,7 @@ typedef struct ec_command_list {
     ec_execute_options options;
     int64_t deadline;
     ec_execution *executions; /* one a command; they stay where they are */
+    bool *aside;              /* those that are left to be executed by themselves */
     size_t failed;            /* the first command that failed; `count`: none */
 } ec_command_list;
 

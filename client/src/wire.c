@@ -278,3 +278,91 @@ ec_status ec_connection_call(ec_connection *connection, const ec_call *call, int
     *maybe_done = status != EC_OK;
     return status;
 }
+
+/* ------------------------------------------------------------------ pipelining */
+
+ec_status ec_pipeline_enter(ec_connection *connection, int64_t deadline, ec_failure *failure)
+{
+    static const ec_statement statements[] = {EC_STATEMENT_READ_STREAMS, EC_STATEMENT_TRY_APPEND};
+    ec_status status = ec_connection_open(connection, deadline, failure);
+
+    if (status == EC_OK && PQpipelineStatus(connection->pg) == PQ_PIPELINE_ON)
+        return EC_OK;
+    for (size_t i = 0; i < sizeof statements / sizeof *statements && status == EC_OK; i++)
+        if (!connection->options.unprepared && !connection->prepared[statements[i]])
+            status = prepare(connection, statements[i], deadline, failure);
+    if (status == EC_OK && !PQenterPipelineMode(connection->pg))
+        status = lose(connection, failure);
+    return status;
+}
+
+ec_status ec_pipeline_send(ec_connection *connection, const ec_call *call, ec_failure *failure)
+{
+    if (send_call(connection, call) && PQpipelineSync(connection->pg))
+        return EC_OK;
+    return lose(connection, failure);
+}
+
+/*
+ * The next statement's result, if it has arrived as a whole: what the statement gave, a NULL, and
+ * the end of its transaction. A server that is going away may give something and no end.
+ */
+static bool take_pipelined(PGconn *pg, PGresult **result)
+{
+    while (!PQisBusy(pg)) {
+        PGresult *next = PQgetResult(pg);
+
+        if (next == NULL) {
+            if (PQstatus(pg) != CONNECTION_OK)
+                return false;
+        } else if (PQresultStatus(next) == PGRES_PIPELINE_SYNC) {
+            PQclear(next);
+            return true;
+        } else if (*result == NULL)
+            *result = next;
+        else
+            PQclear(next);
+    }
+    return false;
+}
+
+ec_status ec_pipeline_receive(ec_connection *connection, int64_t until, PGresult **result,
+                              ec_failure *failure)
+{
+    PGconn *pg = connection->pg;
+
+    for (;;) {
+        int unsent = PQflush(pg);
+        arrival arrived;
+
+        if (take_pipelined(pg, result))
+            return EC_OK;
+        arrived = PQstatus(pg) != CONNECTION_OK
+                      ? LOST
+                      : wait_for(pg, unsent > 0 ? POLLIN | POLLOUT : POLLIN, until);
+        if (arrived == LATE)
+            return EC_TIMEOUT;
+        if (arrived == LOST || !PQconsumeInput(pg))
+            break;
+    }
+    return lose(connection, failure);
+}
+
+ec_status ec_pipeline_take(PGresult *result, ec_statement statement, int64_t deadline,
+                           ec_events **rows, ec_failure *failure)
+{
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return fail_from_result(failure, result, deadline);
+    return ec_rows_decode(rows, result, statement, failure);
+}
+
+void ec_pipeline_cancel(ec_connection *connection)
+{
+    cancel(connection->pg);
+}
+
+void ec_pipeline_leave(ec_connection *connection)
+{
+    if (connection->pg != NULL && !PQexitPipelineMode(connection->pg))
+        give_up(connection);
+}
