@@ -62,11 +62,6 @@ void ec_batch_fail_stale(ec_failure *failure)
             "somebody else has appended to a stream that an earlier command of the batch writes");
 }
 
-bool ec_batch_has_time(const ec_batch *batch, int64_t microseconds)
-{
-    return batch->list.deadline - ec_now_us() > microseconds;
-}
-
 /* ------------------------------------------------------------------ deciding */
 
 size_t ec_batch_root(ec_batch *batch, size_t command)
@@ -152,12 +147,12 @@ static void take_read_failure(ec_batch *batch, const ec_failure *failure)
 ec_status ec_batch_call(ec_batch *batch, const ec_call *call, ec_events **rows, ec_failure *failure,
                         bool *maybe_done)
 {
-    ec_status status = ec_connection_open(batch->list.connection, batch->list.deadline, failure);
+    ec_status status = ec_connection_open(batch->list.connection, &batch->list.until, failure);
 
     *maybe_done = false;
     if (status == EC_OK)
-        status = ec_connection_call(batch->list.connection, call, batch->list.deadline, rows,
-                                    failure, maybe_done);
+        status = ec_connection_call(batch->list.connection, call, &batch->list.until, rows, failure,
+                                    maybe_done);
     return status;
 }
 
@@ -235,9 +230,7 @@ static bool begin_round(ec_batch *batch)
             (ec_batch_member){.parent = command,
                               .head = EC_NO_MEMBER,
                               .next = EC_NO_MEMBER,
-                              .alone = execution->step != EC_STEP_DONE &&
-                                       (execution->step != EC_STEP_READ ||
-                                        ec_command_list_is_beaten(&batch->list, execution))};
+                              .alone = execution->locked && execution->step != EC_STEP_DONE};
     }
     return batch->order != NULL;
 }
@@ -254,7 +247,7 @@ static void execute_alone(ec_batch *batch, size_t command)
         execution->in_doubt = false;
         ec_execution_resume(execution);
     }
-    ec_drive(execution, batch->list.connection, batch->list.deadline);
+    ec_drive(execution, batch->list.connection, &batch->list.until);
 }
 
 /* Take the results of those that are done. The rest is what is active in the next round. */
@@ -278,31 +271,36 @@ static void end_round(ec_batch *batch)
     ec_arena_free(&batch->memory);
 }
 
+static void stop(ec_batch *batch, ec_status status)
+{
+    for (size_t i = 0; i < batch->active_count; i++) {
+        ec_execution *execution = ec_batch_execution(batch, batch->active[i]);
+
+        if (execution->step != EC_STEP_DONE)
+            ec_drive_stop(execution, status);
+    }
+}
+
 /* One pause for all that lost: that of the first. */
 static void pause_between_rounds(ec_batch *batch)
 {
-    bool has_time = true;
+    ec_status status = EC_OK;
 
-    if (batch->active_count > 0) {
-        int64_t delay = ec_batch_execution(batch, batch->active[0])->delay_us;
-
-        has_time = ec_batch_has_time(batch, delay);
-        if (has_time)
-            ec_drive_sleep(delay);
-    }
-    for (size_t i = 0; i < batch->active_count; i++)
-        if (has_time)
-            ec_execution_resume(ec_batch_execution(batch, batch->active[i]));
-        else
-            ec_drive_time_out(ec_batch_execution(batch, batch->active[i]));
+    if (batch->active_count > 0)
+        status = ec_until_pause(&batch->list.until,
+                                ec_batch_execution(batch, batch->active[0])->delay_us);
+    if (status != EC_OK)
+        stop(batch, status);
+    for (size_t i = 0; i < batch->active_count && status == EC_OK; i++)
+        ec_execution_resume(ec_batch_execution(batch, batch->active[i]));
 }
 
 static void run_round(ec_batch *batch)
 {
-    if (!ec_batch_has_time(batch, 0))
-        for (size_t i = 0; i < batch->active_count; i++)
-            if (ec_batch_execution(batch, batch->active[i])->step != EC_STEP_DONE)
-                ec_drive_time_out(ec_batch_execution(batch, batch->active[i]));
+    ec_status status = ec_until_status(&batch->list.until);
+
+    if (status != EC_OK)
+        stop(batch, status);
     if (begin_round(batch)) {
         while (read_and_decide(batch))
             ;

@@ -57,9 +57,6 @@ void ec_batch_fail_out_of_memory(ec_batch *batch, size_t command);
 /* Make the failure of a command that folded events which will never be: it has lost a race. */
 void ec_batch_fail_stale(ec_failure *failure);
 
-/* Whether there is so much time before the deadline. */
-bool ec_batch_has_time(const ec_batch *batch, int64_t microseconds);
-
 /* Whether an error may be due to one of many commands, so that each is to be executed alone. */
 bool ec_batch_is_due_to_one(const ec_failure *failure);
 

@@ -337,24 +337,23 @@ static bool may_have_been_done(const ec_batch *batch, size_t command)
 /* Let those whose append is in doubt pause and repeat it; false if there are none. */
 static bool resume_in_doubt(ec_batch *batch)
 {
-    int64_t delay = -1;
+    ec_status status = EC_OK;
+    bool paused = false;
 
     for (size_t i = 0; i < batch->order_count; i++) {
-        size_t command = batch->order[i];
-        ec_execution *execution = ec_batch_execution(batch, command);
+        ec_execution *execution = ec_batch_execution(batch, batch->order[i]);
 
-        if (!may_have_been_done(batch, command))
+        if (!may_have_been_done(batch, batch->order[i]))
             continue;
-        if (delay < 0) {
-            delay = execution->delay_us;
-            ec_drive_sleep(ec_batch_has_time(batch, delay) ? delay : 0);
-        }
-        if (ec_batch_has_time(batch, 0))
+        if (!paused)
+            status = ec_until_pause(&batch->list.until, execution->delay_us);
+        paused = true;
+        if (status == EC_OK)
             ec_execution_resume(execution);
         else
-            ec_drive_time_out(execution);
+            ec_drive_stop(execution, status);
     }
-    return delay >= 0;
+    return paused;
 }
 
 static bool has_appends(const ec_batch *batch)

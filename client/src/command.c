@@ -1,4 +1,4 @@
-/* command.c: what a handler can do: write, reject, allocate. */
+/* command.c: what callbacks can do: write, reject, allocate, look at streams, discover them. */
 #include "command.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 
 void ec_context_reset(ec_context *context)
 {
-    const ec_stream_set *streams = context->streams;
+    ec_stream_set *streams = context->streams;
 
     ec_arena_free(&context->memory);
     ec_failure_clear(&context->failure);
@@ -96,6 +96,9 @@ ec_status ec_write(ec_context *context, size_t slot_number, size_t index, const 
 {
     const ec_slot *slot;
 
+    if (context->resolving)
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "events are written from `handle`, not from `resolve`");
     if (slot_number >= context->streams->slot_count)
         return ec_context_fail(context, EC_UNDECLARED_STREAM,
                                "the command declares %zu streams and lists: there is no slot %zu",
@@ -190,17 +193,41 @@ const char *ec_stream_id(const ec_context *context, size_t slot, size_t index)
 int64_t ec_stream_version(const ec_context *context, size_t slot, size_t index)
 {
     const char *id = ec_stream_id(context, slot, index);
+    const ec_stream *stream = id == NULL ? NULL : ec_streams_find(context->streams, id);
 
-    return id == NULL ? -1 : ec_streams_find(context->streams, id)->version;
+    return stream == NULL || stream->replies == 0 ? -1 : stream->version;
 }
 
 bool ec_stream_find(const ec_context *context, size_t slot, const char *id, size_t *index)
 {
-    for (size_t i = 0; i < ec_stream_count(context, slot); i++)
-        if (strcmp(context->streams->slots[slot].ids[i], id) == 0) {
-            if (index != NULL)
-                *index = i;
-            return true;
-        }
-    return false;
+    const ec_stream *stream = ec_streams_find(context->streams, id);
+    const ec_binding *binding = stream == NULL ? NULL : ec_stream_binding(stream, slot);
+
+    if (binding != NULL && index != NULL)
+        *index = binding->index;
+    return binding != NULL;
+}
+
+ec_status ec_discover(ec_context *context, size_t slot, const char *id, size_t *index)
+{
+    ec_stream_set *streams = context->streams;
+
+    if (!context->resolving)
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "streams are discovered from `resolve` alone");
+    if (slot >= streams->slot_count || !ec_mode_is_list(streams->slots[slot].mode))
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "a stream is discovered for a list: slot %zu is none", slot);
+    if (id == NULL)
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "a stream discovered for the list \"%s\" has no id",
+                               streams->slots[slot].name);
+    if (ec_stream_find(context, slot, id, index))
+        return context->failure.status;
+    if (!ec_streams_add(streams, slot, id))
+        return out_of_memory(context);
+    context->discovered++;
+    if (index != NULL)
+        *index = streams->slots[slot].count - 1;
+    return context->failure.status;
 }

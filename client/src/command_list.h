@@ -9,7 +9,7 @@ typedef struct ec_command_list {
     ec_command *commands;
     size_t count;
     ec_execute_options options;
-    int64_t deadline;
+    ec_until until;
     ec_execution *executions; /* one a command; they stay where they are */
     bool *aside;              /* those that are left to be executed by themselves */
     size_t failed;            /* the first command that failed; `count`: none */
@@ -30,13 +30,5 @@ void ec_command_list_finish(ec_command_list *list, size_t index);
 
 /* All are finished. The status of the first command that failed; its error goes to the handle. */
 ec_status ec_command_list_close(ec_command_list *list);
-
-/* Whether a command has lost so many races that it is to be executed locked, by itself. */
-static inline bool ec_command_list_is_beaten(const ec_command_list *list,
-                                             const ec_execution *execution)
-{
-    return list->options.lock_after >= 0 &&
-           list->options.lock_after <= execution->outcome->conflicts;
-}
 
 #endif

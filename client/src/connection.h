@@ -3,8 +3,7 @@
 #define EC_CONNECTION_H
 
 #include "statement.h"
-
-#define EC_NO_DEADLINE INT64_MAX
+#include "until.h"
 
 struct ec_connection {
     PGconn *pg; /* NULL between a connection given up and the next */
@@ -15,20 +14,20 @@ struct ec_connection {
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
 };
 
-/* Microseconds on a clock that never jumps: what deadlines are measured on. */
-int64_t ec_now_us(void);
-
-/* The deadline `timeout_ms` from now; 0 means none. */
-int64_t ec_deadline_after(int64_t timeout_ms);
-
-/* Connect unless connected. EC_OK, EC_CONNECTION_LOST or EC_TIMEOUT. */
-ec_status ec_connection_open(ec_connection *connection, int64_t deadline, ec_failure *failure);
+/* Connect unless connected. EC_OK, EC_CONNECTION_LOST, EC_TIMEOUT or EC_CANCELLED. */
+ec_status ec_connection_open(ec_connection *connection, const ec_until *until, ec_failure *failure);
 
 /*
- * Send a call and wait for its rows, until the deadline: then it is cancelled. `maybe_done` is set
- * if there was no definite answer though it may have been carried out. `connection` is open.
+ * Send a round trip of calls and wait for its rows: when the time is over, what runs is cancelled.
+ * Calls behind one that fails do not run. `maybe_done` is set if there was no definite answer
+ * though the calls may have been carried out. `connection` is open.
  */
-ec_status ec_connection_call(ec_connection *connection, const ec_call *call, int64_t deadline,
+ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *trip,
+                             const ec_until *until, ec_events **rows, ec_failure *failure,
+                             bool *maybe_done);
+
+/* As ec_connection_send(), for one call. */
+ec_status ec_connection_call(ec_connection *connection, const ec_call *call, const ec_until *until,
                              ec_events **rows, ec_failure *failure, bool *maybe_done);
 
 /* ------------------------------------------------------------------ pipelining */
@@ -37,7 +36,7 @@ ec_status ec_connection_call(ec_connection *connection, const ec_call *call, int
  * Connect unless connected, have what executions need prepared, and enter pipeline mode, unless in
  * it. As of ec_connection_call(): EC_OK, or a failure after which nothing was sent.
  */
-ec_status ec_pipeline_enter(ec_connection *connection, int64_t deadline, ec_failure *failure);
+ec_status ec_pipeline_enter(ec_connection *connection, const ec_until *until, ec_failure *failure);
 
 /* Send a call, a transaction by itself, without waiting; never blocks. EC_OK or the connection is
  * lost, and with it whatever is on its way. */
@@ -46,19 +45,22 @@ ec_status ec_pipeline_send(ec_connection *connection, const ec_call *call, ec_fa
 /*
  * Send what is buffered, and wait for the result of the oldest call that is on its way; there is
  * one. `*result`, at first NULL, keeps a part of it between calls. EC_OK; EC_TIMEOUT if it has not
- * come until then; or the connection is lost.
+ * come until then, EC_CANCELLED; or the connection is lost.
  */
-ec_status ec_pipeline_receive(ec_connection *connection, int64_t until, PGresult **result,
+ec_status ec_pipeline_receive(ec_connection *connection, const ec_until *until, PGresult **result,
                               ec_failure *failure);
 
-/* What a result, which is taken over, says: its rows, or its failure. */
-ec_status ec_pipeline_take(PGresult *result, ec_statement statement, int64_t deadline,
-                           ec_events **rows, ec_failure *failure);
+/* What a result, which is taken over, says: its rows, or its failure, as ec_connection_call(). */
+ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_statement statement,
+                           const ec_until *until, ec_events **rows, ec_failure *failure,
+                           bool *maybe_done);
 
 /* Ask the server to stop what it is at, as far as that goes. */
 void ec_pipeline_cancel(ec_connection *connection);
 
 /* Leave pipeline mode; the connection is given up if results are still to come. */
 void ec_pipeline_leave(ec_connection *connection);
+/* Leave the transaction, if the connection is in one; if that does not work, give it up. */
+void ec_connection_roll_back(ec_connection *connection);
 
 #endif

@@ -6,13 +6,10 @@
 #include "execution.h"
 
 /* Drive an execution to its end on a connection of which it has the sole use. */
-void ec_drive(ec_execution *execution, ec_connection *connection, int64_t deadline);
+void ec_drive(ec_execution *execution, ec_connection *connection, const ec_until *until);
 
-/* The deadline has passed: end an execution that is not done. */
-void ec_drive_time_out(ec_execution *execution);
-
-/* Let so many microseconds pass. */
-void ec_drive_sleep(int64_t duration);
+/* The time of an execution that is not done is over, for the reason in `status`: end it. */
+void ec_drive_stop(ec_execution *execution, ec_status status);
 
 /* Whether a definition has what every definition has. */
 bool ec_definition_is_complete(const ec_definition *definition);

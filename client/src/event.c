@@ -55,18 +55,12 @@ int64_t ec_event_recorded_at(const ec_event *event)
 
 bool ec_event_in(const ec_event *event, size_t slot, size_t *index)
 {
-    if (event->stream == NULL)
-        return false;
-    for (size_t i = 0; i < event->stream->binding_count; i++) {
-        const ec_binding *binding = &event->stream->bindings[i];
+    const ec_binding *binding =
+        event->stream == NULL ? NULL : ec_stream_binding(event->stream, slot);
 
-        if (binding->slot == slot) {
-            if (index != NULL)
-                *index = binding->index;
-            return true;
-        }
-    }
-    return false;
+    if (binding != NULL && index != NULL)
+        *index = binding->index;
+    return binding != NULL;
 }
 
 int ec_event_kind(const ec_event *event, const ec_event_types *types)

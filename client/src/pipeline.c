@@ -17,7 +17,7 @@
 #include "command_list.h"
 
 #define WINDOW 64
-#define CANCEL_GRACE_US INT64_C(1000000)
+#define CANCEL_GRACE_MS 1000
 
 /* An execution that is under way. */
 typedef struct {
@@ -55,21 +55,19 @@ static void settle(pipeline *pipeline, size_t runner)
     ec_command_list *list = &pipeline->list;
     size_t command = pipeline->runners[runner].command;
     ec_execution *execution = &list->executions[command];
-    bool sendable = execution->step == EC_STEP_READ || execution->step == EC_STEP_APPEND;
 
     if (execution->step == EC_STEP_SLEEP) {
         int64_t now = ec_now_us();
 
-        if (list->deadline - now > execution->delay_us) {
+        if (list->until.deadline - now > execution->delay_us) {
             pipeline->runners[runner].wake = now + execution->delay_us;
             return;
         }
-        ec_drive_time_out(execution);
+        ec_drive_stop(execution, EC_TIMEOUT);
     }
     if (execution->step == EC_STEP_DONE)
         ec_command_list_finish(list, command);
-    else if (!sendable ||
-             (execution->step == EC_STEP_READ && ec_command_list_is_beaten(list, execution)))
+    else if (execution->locked && execution->step != EC_STEP_SLEEP)
         list->aside[command] = true;
     else
         return;
@@ -143,16 +141,16 @@ static void send(pipeline *pipeline, size_t runner)
     size_t last = (pipeline->first_flight + pipeline->flight_count) % WINDOW;
     ec_failure failure = {.status = EC_OK};
     ec_arena memory = {NULL};
-    ec_call call;
+    ec_round_trip trip;
 
-    if (ec_execution_encode(execution_of(pipeline, runner), &call, &memory, &failure) != EC_OK) {
+    if (ec_execution_encode(execution_of(pipeline, runner), &trip, &memory, &failure) != EC_OK) {
         ec_execution_failed(execution_of(pipeline, runner), &failure, false);
         settle(pipeline, runner);
     } else {
-        pipeline->flights[last] = (flight){runner, call.statement};
+        pipeline->flights[last] = (flight){runner, trip.calls[0].statement};
         pipeline->flight_count++;
         pipeline->runners[runner].sent = true;
-        if (ec_pipeline_send(pipeline->list.connection, &call, &failure) != EC_OK)
+        if (ec_pipeline_send(pipeline->list.connection, &trip.calls[0], &failure) != EC_OK)
             fail_flights(pipeline, &failure);
     }
     ec_arena_free(&memory);
@@ -168,7 +166,7 @@ static void send_ready(pipeline *pipeline)
             continue;
         /* A broken connection is not replaced before what was on its way is known to be lost. */
         if (failure.status == EC_OK && pipeline->flight_count == 0)
-            ec_pipeline_enter(pipeline->list.connection, pipeline->list.deadline, &failure);
+            ec_pipeline_enter(pipeline->list.connection, &pipeline->list.until, &failure);
         if (failure.status == EC_OK)
             send(pipeline, i);
         else
@@ -177,53 +175,58 @@ static void send_ready(pipeline *pipeline)
     ec_failure_clear(&failure);
 }
 
-/* Take the oldest result, if it comes until then. False if it does not. */
-static bool receive(pipeline *pipeline, int64_t until)
+/* Take the oldest result, if it comes in time. */
+static ec_status receive(pipeline *pipeline, const ec_until *until)
 {
+    ec_connection *connection = pipeline->list.connection;
     ec_failure failure = {.status = EC_OK};
-    ec_status status =
-        ec_pipeline_receive(pipeline->list.connection, until, &pipeline->partial, &failure);
+    ec_status status = ec_pipeline_receive(connection, until, &pipeline->partial, &failure);
     flight flight = pipeline->flights[pipeline->first_flight];
-    bool refused;
+    ec_execution *execution = execution_of(pipeline, flight.runner);
     ec_events *rows;
+    bool maybe_done;
 
-    if (status == EC_TIMEOUT)
-        return false;
+    if (status == EC_TIMEOUT || status == EC_CANCELLED)
+        return status;
     if (status != EC_OK) {
         fail_flights(pipeline, &failure);
-        return true;
+        return EC_OK;
+    }
+    status = ec_pipeline_take(connection, pipeline->partial, flight.statement,
+                              &pipeline->list.until, &rows, &failure, &maybe_done);
+    pipeline->partial = NULL;
+    if (connection->pg == NULL) {
+        fail_flights(pipeline, &failure);
+        return EC_OK;
     }
     pipeline->first_flight = (pipeline->first_flight + 1) % WINDOW;
     pipeline->flight_count--;
     pipeline->runners[flight.runner].sent = false;
-    refused = PQresultStatus(pipeline->partial) == PGRES_FATAL_ERROR;
-    status = ec_pipeline_take(pipeline->partial, flight.statement, pipeline->list.deadline, &rows,
-                              &failure);
-    pipeline->partial = NULL;
     if (status == EC_OK)
-        ec_execution_rows(execution_of(pipeline, flight.runner), rows);
+        ec_execution_rows(execution, rows);
     else
-        ec_execution_failed(execution_of(pipeline, flight.runner), &failure, !refused);
+        ec_execution_failed(execution, &failure, maybe_done);
     settle(pipeline, flight.runner);
-    return true;
+    return EC_OK;
 }
 
-/* The deadline has passed: what is on its way has a moment to end, the rest ends now. */
-static void time_out(pipeline *pipeline)
+/* The time is over: what is on its way has a moment to end, the rest ends now. */
+static void stop(pipeline *pipeline, ec_status over)
 {
-    const int64_t until = ec_now_us() + CANCEL_GRACE_US;
+    const ec_until grace = ec_until_after(CANCEL_GRACE_MS, NULL);
     ec_failure failure = {.status = EC_OK};
 
     if (pipeline->flight_count > 0)
         ec_pipeline_cancel(pipeline->list.connection);
-    while (pipeline->flight_count > 0 && receive(pipeline, until))
+    while (pipeline->flight_count > 0 && receive(pipeline, &grace) == EC_OK)
         ;
     ec_pipeline_leave(pipeline->list.connection);
-    ec_fail(&failure, EC_TIMEOUT, "no answer by the deadline, nor to a cancellation");
+    ec_fail(&failure, over, "no answer %s, nor to a request to cancel",
+            over == EC_TIMEOUT ? "by the deadline" : "before it was cancelled");
     fail_flights(pipeline, &failure);
     for (size_t i = 0; i < WINDOW; i++)
         if (pipeline->taken[i]) {
-            ec_drive_time_out(execution_of(pipeline, i));
+            ec_drive_stop(execution_of(pipeline, i), over);
             settle(pipeline, i);
         }
     for (; pipeline->next < pipeline->list.count; pipeline->next++) {
@@ -231,31 +234,36 @@ static void time_out(pipeline *pipeline)
 
         ec_command_list_start(&pipeline->list, pipeline->next);
         if (execution->step != EC_STEP_DONE)
-            ec_drive_time_out(execution);
+            ec_drive_stop(execution, over);
         ec_command_list_finish(&pipeline->list, pipeline->next);
     }
 }
 
 static void run(pipeline *pipeline)
 {
-    const int64_t deadline = pipeline->list.deadline;
+    const ec_until *until = &pipeline->list.until;
+    ec_status over = EC_OK;
 
     for (;;) {
+        ec_until next = *until;
         int64_t wake;
 
         start_commands(pipeline);
         if (pipeline->running == 0 && pipeline->next == pipeline->list.count)
             break;
-        if (ec_now_us() >= deadline) {
-            time_out(pipeline);
+        over = ec_until_status(until);
+        if (over != EC_OK) {
+            stop(pipeline, over);
             break;
         }
         wake = wake_sleepers(pipeline);
         send_ready(pipeline);
+        if (wake < next.deadline)
+            next.deadline = wake;
         if (pipeline->flight_count > 0)
-            receive(pipeline, wake < deadline ? wake : deadline);
+            receive(pipeline, &next);
         else if (wake != EC_NO_DEADLINE && wake > ec_now_us())
-            ec_drive_sleep(wake - ec_now_us());
+            ec_until_pause(until, wake - ec_now_us());
     }
     ec_pipeline_leave(pipeline->list.connection);
 }
@@ -271,7 +279,7 @@ ec_status ec_execute_pipelined(ec_connection *connection, ec_command *commands, 
     run(&pipeline);
     for (size_t i = 0; i < count; i++)
         if (pipeline.list.aside[i]) {
-            ec_drive(&pipeline.list.executions[i], connection, pipeline.list.deadline);
+            ec_drive(&pipeline.list.executions[i], connection, &pipeline.list.until);
             ec_command_list_finish(&pipeline.list, i);
         }
     return ec_command_list_close(&pipeline.list);

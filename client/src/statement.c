@@ -53,6 +53,14 @@ const ec_statement_text ec_statements[EC_STATEMENT_COUNT] = {
                                     EC_OID_JSONB_ARRAY, EC_OID_JSONB_ARRAY, EC_OID_UUID_ARRAY,
                                     EC_OID_BYTEA_ARRAY, EC_OID_INTEGER_ARRAY, EC_OID_TEXT_ARRAY,
                                     EC_OID_BIGINT_ARRAY, EC_OID_TEXT}},
+    [EC_STATEMENT_LOCK_STREAMS] = {"eventcore_lock_streams",
+                                   "SELECT count(*) FROM eventcore.lock_streams($1, $2, $3)",
+                                   3,
+                                   {EC_OID_TEXT_ARRAY, EC_OID_TEXT_ARRAY, EC_OID_TEXT}},
+    /* So that what is read after the locks is as new as they are, whatever the default is. */
+    [EC_STATEMENT_BEGIN] = {NULL, "BEGIN ISOLATION LEVEL READ COMMITTED", 0, {0}},
+    [EC_STATEMENT_COMMIT] = {NULL, "COMMIT", 0, {0}},
+    [EC_STATEMENT_ROLLBACK] = {NULL, "ROLLBACK", 0, {0}},
 };
 
 /* A column: its type, and where it goes in a row. */

@@ -67,7 +67,7 @@ typedef struct ec_definition {
  * @param index  the stream's place in its list; 0 if the slot is one stream.
  * @return EC_OK, EC_UNDECLARED_STREAM for an only-read slot or one that is not there,
  *         EC_UNBOUND_STREAM for an optional stream without an id, EC_INVALID_ARGUMENT for an index
- *         beyond the list, EC_INVALID_EVENT or EC_NO_MEMORY.
+ *         beyond the list or from `resolve`, EC_INVALID_EVENT or EC_NO_MEMORY.
  */
 EC_API ec_status ec_write(ec_context *context, size_t slot, size_t index,
                           const ec_new_event *event);
@@ -125,7 +125,10 @@ EC_API size_t ec_stream_count(const ec_context *context, size_t slot);
 /** The id of a stream; NULL if there is no such place. It lives until the attempt ends. */
 EC_API const char *ec_stream_id(const ec_context *context, size_t slot, size_t index);
 
-/** The version that a stream was read at, 0 without events; -1 if there is no such place. */
+/**
+ * The version that a stream was read at, 0 without events; -1 if there is no such place, or if it
+ * has just been discovered and is still to be read.
+ */
 EC_API int64_t ec_stream_version(const ec_context *context, size_t slot, size_t index);
 
 /**
@@ -144,9 +147,9 @@ EC_API bool ec_stream_find(const ec_context *context, size_t slot, const char *i
  * `resolve` is called when all streams have been read and folded. If it adds ids, their streams
  * are read in one round trip, together with what has been added meanwhile to the others, so that
  * everything is as of one instant again; a zeroed state is folded again from the start, in global
- * order; and `resolve` is called again, until it adds nothing, at most EC_MAX_DISCOVERY_ROUNDS
- * times. What was added is checked like every declared stream. Each attempt starts from the ids
- * that were given.
+ * order; and `resolve` is called again, until it adds nothing. If it still adds something after
+ * EC_MAX_DISCOVERY_ROUNDS rounds, the command fails with EC_FAILED. What was added is checked like
+ * every declared stream. Each attempt starts from the ids that were given.
  *
  * @param id     is copied.
  * @param index  is set to the stream's place in the list, unless NULL.

@@ -90,7 +90,9 @@ typedef struct ec_execute_options {
  * Also tried again are serialization failures, deadlocks, exhausted lock memory and lost
  * connections. After a reply was lost the identical append is repeated first: a command is never
  * written twice. `apply`, `resolve` and `handle` run anew in each attempt: keep side effects out
- * of them.
+ * of them, and do not use the connection in them. When an attempt is locked (`lock_after`), its
+ * streams are locked in a transaction before they are read, which ends with the append: others that
+ * want to change them wait for as long as the callbacks take.
  *
  * When the deadline passes, or it is cancelled, the statement under way is cancelled. Events that
  * were appended just before that make a success; see also ec_outcome_in_doubt().
