@@ -38,6 +38,8 @@ ec_status ec_command_list_open(ec_command_list *list, ec_connection *connection,
         return fail_all(connection, commands, count, EC_NO_MEMORY,
                         "out of memory for the executions of commands");
     }
+    list->metadata = ec_metadata_merge(list->options.metadata, &connection->metadata);
+    list->options.metadata = &list->metadata;
     list->until = ec_until_after(list->options.deadline_ms, list->options.cancellation);
     return EC_OK;
 }

@@ -9,6 +9,7 @@ typedef struct ec_command_list {
     ec_command *commands;
     size_t count;
     ec_execute_options options;
+    ec_metadata metadata; /* the options', and behind them the connection's */
     ec_until until;
     ec_execution *executions; /* one a command; they stay where they are */
     bool *aside;              /* those that are left to be executed by themselves */
