@@ -86,11 +86,14 @@ static ec_cancellation *to_throw;
 
 static void throw_it(int signal)
 {
+    int before = errno;
+
     (void)signal;
     errno = EDOM;
     ec_cancel(to_throw);
     ec_cancel(to_throw);
     assert_int_equal(errno, EDOM);
+    errno = before;
 }
 
 static void arm_timer(void *argument)
