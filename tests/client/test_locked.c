@@ -1,4 +1,7 @@
 /* test_locked.c: commands that lock their streams before they read them, against a server. */
+#include <pthread.h>
+#include <unistd.h>
+
 #include "execution.h"
 #include "graph.h"
 #include "server.h"
@@ -295,26 +298,47 @@ static void test_reply_lost_at_commit(void **state)
 
 /* ------------------------------------------------------------------ sessions of other kinds */
 
-static void test_unprepared_and_serializable(void **state)
+static void *commit_when_waited_for(void *argument)
 {
-    struct server *s = *state;
-    ec_connect_options options = EC_CONNECT_OPTIONS_INIT;
-    struct transfer command = {.amount = 30};
+    struct server *s = argument;
+    PGconn *sql = PQconnectdb("");
 
-    options.unprepared = true;
-    ec_close(s->connection);
-    assert_ok(s->connection,
-              ec_connect(&s->connection, "options='-c default_transaction_isolation=serializable'",
-                         &options));
-    assert_ok(s->connection, transfer_locked(s, &command));
-    assert_int_equal(balance_of(s->sql, s->b), 30);
-    assert_idle(s, backend_of(s->connection));
-    ec_close(s->connection);
-    assert_ok(s->connection,
-              ec_connect(&s->connection,
-                         "options='-c default_transaction_isolation=repeatable\\\\ read'", NULL));
-    assert_ok(s->connection, transfer_locked(s, &command));
-    assert_int_equal(balance_of(s->sql, s->b), 60);
+    while (run_sql(sql,
+                   "SELECT count(*) FROM pg_stat_activity"
+                   " WHERE pid = %d AND wait_event_type = 'Lock'",
+                   backend_of(s->connection)) == 0)
+        usleep(2000);
+    PQfinish(sql);
+    run_sql(s->sql, "COMMIT");
+    return NULL;
+}
+
+/* What was committed while it waited for its locks is seen, whatever the isolation otherwise is. */
+static void test_reads_behind_its_locks(void **state)
+{
+    static const char *const sessions[] = {
+        "options='-c default_transaction_isolation=serializable'",
+        "options='-c default_transaction_isolation=repeatable\\\\ read'", ""};
+    struct server *s = *state;
+    struct transfer command = {.amount = 30, .handled = &s->handled};
+
+    for (int i = 0; i < 6; i++) {
+        ec_connect_options options = EC_CONNECT_OPTIONS_INIT;
+        pthread_t thread;
+
+        options.unprepared = i >= 3;
+        ec_close(s->connection);
+        assert_ok(s->connection, ec_connect(&s->connection, sessions[i % 3], &options));
+        run_sql(s->sql, "BEGIN");
+        deposit(s->sql, s->a, 1000);
+        assert_int_equal(pthread_create(&thread, NULL, commit_when_waited_for, s), 0);
+        assert_ok(s->connection, transfer_locked(s, &command));
+        pthread_join(thread, NULL);
+        assert_int_equal(ec_outcome_attempts(s->outcome), 1);
+        assert_int_equal(s->handled, i + 1);
+        assert_int_equal(balance_of(s->sql, s->a), 100 + (i + 1) * 970);
+        assert_idle(s, backend_of(s->connection));
+    }
 }
 
 /* ------------------------------------------------------------------ discovery */
@@ -461,7 +485,7 @@ int main(void)
         SERVER_TEST(test_killed_while_it_holds_the_lock),
         SERVER_TEST(test_killed_and_beaten_while_it_held_the_lock),
         SERVER_TEST(test_reply_lost_at_commit),
-        SERVER_TEST(test_unprepared_and_serializable),
+        SERVER_TEST(test_reads_behind_its_locks),
         SERVER_TEST(test_discovery),
         SERVER_TEST(test_discovered_streams_are_checked),
         SERVER_TEST(test_a_thousand_discovered),
