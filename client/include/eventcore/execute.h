@@ -51,9 +51,10 @@ typedef struct ec_failed_attempt {
 typedef struct ec_execute_options {
     size_t struct_size;          /**< sizeof the struct, set by its initialiser */
     int max_attempts;            /**< the first try included, at least 1 */
-    int lock_after;              /**< after so many lost races (conflicts, serialization failures
-                                    and deadlocks) the streams are locked before they are read, so that the next
-                                    one cannot be lost; 0: from the first try              on; -1: never */
+    int lock_after;              /**< after so many lost races (conflicts, serialization failures,
+                                      deadlocks) the streams are locked before they are read, so
+                                      that the next one cannot be lost; 0: from the first try on;
+                                      -1: never */
     int64_t backoff_base_ms;     /**< before retry n at most base * 2^(n-1) ... */
     int64_t backoff_cap_ms;      /**< ... and never above the cap */
     int jitter_percent;          /**< how much of the pause is random: 100: all of it, 0: nothing */
