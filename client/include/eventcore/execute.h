@@ -140,6 +140,11 @@ typedef struct ec_command {
  * the earlier ones of the batch write: it then stands or falls with them, and is tried again with
  * them. Only commands that lost a race are executed again.
  *
+ * An event that is only about to be written has neither a position nor a time yet: both are 0 in
+ * `apply`. A command that discovers streams decides behind those that know theirs. If the server
+ * refuses commands together, of which one is to blame, each of them is executed by itself, so that
+ * each has its own error; so is a command that is to lock its streams (`lock_after`).
+ *
  * @param connection  of the thread that calls.
  * @param commands    their results are set.
  * @param count       the number of commands.
@@ -153,7 +158,8 @@ EC_API ec_status ec_execute_batch(ec_connection *connection, ec_command *command
 /**
  * Execute many commands that do not depend on each other, each by itself as ec_execute() would, but
  * overlapped on the one connection: a round trip is not waited for before the next is sent. They
- * may run and commit in any order. Arguments and result as for ec_execute_batch().
+ * may run and commit in any order; those that are to lock their streams (`lock_after`) come last,
+ * one by one. Arguments and result as for ec_execute_batch().
  */
 EC_API ec_status ec_execute_pipelined(ec_connection *connection, ec_command *commands, size_t count,
                                       const ec_execute_options *options);
