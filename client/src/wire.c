@@ -274,15 +274,28 @@ static ec_status await_reply(ec_connection *connection, const ec_until *until, r
     return status == EC_OK ? EC_OK : lose(connection, reply->error, failure);
 }
 
-/* A statement that was cancelled because the time was over, and nothing else, has timed out. */
-static ec_status fail_from_error(const reply *reply, const ec_until *until, ec_failure *failure)
+/* The server, or libpq, answered with an error. */
+static ec_status fail_from_error(ec_connection *connection, const reply *reply,
+                                 const ec_until *until, ec_failure *failure, bool *maybe_done)
 {
-    ec_status over = ec_until_status(until);
+    ec_status over = ec_until_status(until), status;
 
+    /* Without an SQLSTATE it is libpq's: it could not read what the server answered. */
+    *maybe_done = PQresultErrorField(reply->error, PG_DIAG_SQLSTATE) == NULL;
+    /* A statement that was cancelled because the time was over, and nothing else, has timed out. */
     if (over != EC_OK && was_cancelled(reply))
         return ec_fail(failure, over, "%s while the server was at work",
                        over == EC_TIMEOUT ? "the deadline passed" : "cancelled");
-    return ec_fail_from_result(failure, reply->error);
+    status = ec_fail_from_result(failure, reply->error);
+    /* Behind a pooler that changes sessions nothing can be prepared: so not next time. */
+    if (ec_is_other_session(failure->sqlstate))
+        connection->options.unprepared = true;
+    /* A server, or a pooler, that will not keep the connection, or has lost it. */
+    if (status == EC_CONNECTION_LOST) {
+        give_up(connection);
+        *maybe_done = true;
+    }
+    return status;
 }
 
 ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *trip,
@@ -299,17 +312,7 @@ ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *tri
         status = lose(connection, NULL, failure);
     *maybe_done = status != EC_OK;
     if (status == EC_OK && reply.error != NULL) {
-        /* Without an SQLSTATE it is libpq's: it could not read what the server answered. */
-        *maybe_done = PQresultErrorField(reply.error, PG_DIAG_SQLSTATE) == NULL;
-        status = fail_from_error(&reply, until, failure);
-        /* Behind a pooler that changes sessions nothing can be prepared: so not next time. */
-        if (ec_is_other_session(failure->sqlstate))
-            connection->options.unprepared = true;
-        /* A server, or a pooler, that will not keep the connection, or has lost it. */
-        if (status == EC_CONNECTION_LOST) {
-            give_up(connection);
-            *maybe_done = true;
-        }
+        status = fail_from_error(connection, &reply, until, failure, maybe_done);
     } else if (status == EC_OK && reply.rows != NULL) {
         status = ec_rows_decode(rows, reply.rows, trip->calls[trip->rows_of].statement, failure);
         reply.rows = NULL; /* taken over */
@@ -353,6 +356,7 @@ static ec_status prepare(ec_connection *connection, ec_statement statement, cons
 {
     const ec_statement_text *text = &ec_statements[statement];
     reply reply = {.expected_count = 0};
+    bool maybe_done;
     ec_status status;
 
     expect(&reply, statement, PREPARES);
@@ -363,7 +367,7 @@ static ec_status prepare(ec_connection *connection, ec_statement statement, cons
     else
         status = lose(connection, NULL, failure);
     if (status == EC_OK && reply.error != NULL)
-        status = fail_from_error(&reply, until, failure);
+        status = fail_from_error(connection, &reply, until, failure, &maybe_done);
     PQclear(reply.error);
     return status;
 }
@@ -444,18 +448,13 @@ ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_state
     const reply reply = {.error = result};
     ec_status status;
 
-    *maybe_done = false;
     if (PQresultStatus(result) == PGRES_TUPLES_OK) {
         status = ec_rows_decode(rows, result, statement, failure);
         *maybe_done = status != EC_OK;
         return status;
     }
-    status = fail_from_error(&reply, until, failure);
+    status = fail_from_error(connection, &reply, until, failure, maybe_done);
     PQclear(result);
-    if (status == EC_CONNECTION_LOST) {
-        give_up(connection);
-        *maybe_done = true;
-    }
     return status;
 }
 
