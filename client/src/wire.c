@@ -10,6 +10,7 @@
  */
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 #include "connection.h"
@@ -215,11 +216,13 @@ static void *send_cancel(void *request)
 
 /*
  * Ask the server to stop. libpq waits for the answer without a limit, which a server that hangs
- * never gives: so a thread does that, and nobody waits for the thread.
+ * never gives: so a thread does that, and nobody waits for the thread. The program's signals are
+ * not for it, nor is a SIGPIPE, which PQcancel() does not hold back, for the program.
  */
 static void cancel(PGconn *pg)
 {
     PGcancel *request = PQgetCancel(pg);
+    sigset_t all, before;
     pthread_attr_t detached;
     pthread_t thread;
 
@@ -228,8 +231,11 @@ static void cancel(PGconn *pg)
         return;
     }
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, &detached, send_cancel, request) != 0)
         PQfreeCancel(request);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&detached);
 }
 

@@ -9,7 +9,7 @@
 
 #include "server.h"
 
-enum { WORKERS = 32, COMMANDS = 20, LOCK_AFTER = 3 };
+enum { WORKERS = 32, COMMANDS = 10, LOCK_AFTER = 3 };
 
 struct worker {
     pthread_t thread;

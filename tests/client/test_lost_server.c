@@ -18,8 +18,9 @@ struct fake {
     int listener;
     pthread_t thread;
     const char *sqlstate;
-    bool refuses; /* at the start, or else at the first round trip */
-    bool closes;  /* behind its error */
+    bool refuses;       /* at the start, or else at the first round trip */
+    bool closes;        /* behind its error */
+    bool awaits_cancel; /* before its error */
     int connections;
     ec_connection *connection;
     ec_outcome *outcome;
@@ -68,6 +69,14 @@ static void send_error(int peer, const char *sqlstate)
     send_message(peer, 'E', body, size + 1);
 }
 
+static void await_cancel(struct fake *fake)
+{
+    int peer = accept(fake->listener, NULL, NULL);
+
+    skip_message(peer);
+    close(peer);
+}
+
 static void serve(struct fake *fake, int peer)
 {
     char type = 0;
@@ -82,6 +91,8 @@ static void serve(struct fake *fake, int peer)
     send_message(peer, 'Z', "I", 1);
     while (receive_bytes(peer, &type, 1) && skip_message(peer))
         if (type == 'S') {
+            if (fake->awaits_cancel)
+                await_cancel(fake);
             send_error(peer, fake->sqlstate);
             if (fake->closes)
                 return;
@@ -205,6 +216,32 @@ static void test_other_errors_are_told(void **state)
     stop_fake(&fake);
 }
 
+/*
+ * The request to cancel crosses the statement's own end, and may still hit what comes next: nothing
+ * is sent on that connection any more.
+ */
+static void test_cancelled_too_late(void **state)
+{
+    struct fake fake = {.sqlstate = "22P02", .awaits_cancel = true};
+    const ec_stream_event event = {"a", {.type = "T"}};
+    ec_connect_options options = EC_CONNECT_OPTIONS_INIT;
+
+    (void)state;
+    options.timeout_ms = 500;
+    start_fake(&fake);
+    assert_int_equal(ec_connect(&fake.connection, fake.conninfo, &options), EC_OK);
+    assert_int_equal(ec_append(fake.connection, &event, 1, NULL, 0, &fake.outcome),
+                     EC_SERVER_ERROR);
+    assert_string_equal(ec_error_sqlstate(fake.connection), "22P02");
+    assert_null(fake.connection->pg);
+
+    fake.sqlstate = "57014"; /* it has come in time: the connection is good */
+    assert_int_equal(ec_append(fake.connection, &event, 1, NULL, 0, &fake.outcome), EC_TIMEOUT);
+    assert_non_null(fake.connection->pg);
+    stop_fake(&fake);
+    assert_int_equal(fake.connections, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_server_goes_away),
         cmocka_unit_test(test_server_is_gone_behind_a_pooler),
         cmocka_unit_test(test_other_errors_are_told),
+        cmocka_unit_test(test_cancelled_too_late),
     };
 
     return cmocka_run_group_tests_name("lost server", tests, NULL, NULL);

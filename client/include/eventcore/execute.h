@@ -47,9 +47,10 @@ typedef struct ec_failed_attempt {
 typedef struct ec_execute_options {
     size_t struct_size;
     int max_attempts;            /* the first try included, at least 1 */
-    int lock_after;              /* after so many lost races the streams are locked before they are
-                                    read, so that the next one cannot be lost; 0: from the first try
-                                    on; -1: never */
+    int lock_after;              /* after so many lost races (conflicts, serialization failures and
+                                    deadlocks) the streams are locked before they are read, so that
+                                    the next one cannot be lost; 0: from the first try on;
+                                    -1: never */
     int64_t backoff_base_ms;     /* before retry n at most base * 2^(n-1) ... */
     int64_t backoff_cap_ms;      /* ... and never above the cap */
     int jitter_percent;          /* how much of the pause is random: 100: all of it, 0: nothing */
@@ -104,7 +105,8 @@ typedef struct ec_execute_options {
  *                 outcome of an earlier call, which is reused. Free it with ec_outcome_free().
  * @return EC_OK; EC_REJECTED, EC_FORBIDDEN or EC_INVALID_COMMAND; EC_VERSION_CONFLICT when the
  *         attempts are used up; EC_TIMEOUT; EC_CANCELLED; EC_UNBOUND_STREAM, before anything is
- *         read; EC_UNKNOWN_EVENT; what `apply`, `resolve` or `handle` returned;
+ *         read; EC_UNKNOWN_EVENT; what `apply`, `resolve` or `handle` returned; EC_FAILED if
+ *         `resolve` does not come to an end;
  *         EC_UNDECLARED_STREAM or EC_INVALID_EVENT from a write, even if `handle` ignored it;
  *         EC_INVALID_ARGUMENT; EC_CONNECTION_LOST or another server error.
  */
