@@ -201,10 +201,10 @@ typedef struct ec_test_server ec_test_server;
 
 /** Options of ec_test_server_start(). Initialise with EC_TEST_SERVER_OPTIONS_INIT. */
 typedef struct ec_test_server_options {
-    size_t struct_size;
-    const char *bindir;          /* where initdb and postgres are; NULL: see below */
-    const char *const *settings; /* "name=value" each, NULL behind the last; NULL: none */
-    int64_t timeout_ms;          /* for the server to be made and started */
+    size_t struct_size;          /**< sizeof the struct, set by its initialiser */
+    const char *bindir;          /**< where initdb and postgres are; NULL: see below */
+    const char *const *settings; /**< "name=value" each, NULL behind the last; NULL: none */
+    int64_t timeout_ms;          /**< for the server to be made and started */
 } ec_test_server_options;
 
 #define EC_TEST_SERVER_OPTIONS_INIT                                                                \
