@@ -227,6 +227,7 @@ static char *copy_of(const char *name)
 static void test_environment(void **state)
 {
     char *path = copy_of("PATH"), *pg_config = copy_of("PG_CONFIG"), *tmpdir = copy_of("TMPDIR");
+    char bindir[64], program[128];
 
     (void)state;
     setenv("TMPDIR", "relative", 1);
@@ -237,6 +238,14 @@ static void test_environment(void **state)
     setenv("PATH", "/nonexistent", 1);
     setenv("PG_CONFIG", "/nonexistent/pg_config", 1);
     assert_fails(NULL, EC_FAILED, "initdb and postgres are not on PATH");
+    fake_programs(bindir, "echo ${0%/*}; exit 1"); /* as initdb, and in place of pg_config */
+    snprintf(program, sizeof program, "%s/initdb", bindir);
+    setenv("PG_CONFIG", program, 1);
+    assert_fails(NULL, EC_FAILED, bindir);
+    setenv("PATH", bindir, 1);
+    setenv("PG_CONFIG", "/nonexistent/pg_config", 1);
+    assert_fails(NULL, EC_FAILED, bindir);
+    remove_fakes(bindir);
     set_or_unset("PATH", path);
     set_or_unset("PG_CONFIG", pg_config);
 }
@@ -254,6 +263,21 @@ static void test_bad_options(void **state)
     assert_string_equal(ec_test_server_conninfo(NULL), "");
 }
 
+/* All servers' directories go into one, which must be empty in the end. */
+static char parent[] = "/tmp/eventcore-servers.XXXXXX";
+
+static int make_parent(void **state)
+{
+    (void)state;
+    return mkdtemp(parent) == NULL || chmod(parent, 0755) != 0 || setenv("TMPDIR", parent, 1) != 0;
+}
+
+static int remove_parent(void **state)
+{
+    (void)state;
+    return rmdir(parent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,5 +287,5 @@ int main(void)
         cmocka_unit_test(test_bad_options),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_parent, remove_parent);
 }
