@@ -10,7 +10,8 @@
 ##                        (BENCH_ARGS=--quick: under three minutes; or the names of parts)
 ## make dev               a throwaway server with the extension, until Ctrl-C
 ## make install           the extension, into the PostgreSQL that PG_CONFIG names
-## make install-client    the C client, into PREFIX
+## make install-client    the C client, into PREFIX; uninstall-client takes it away
+## make docs              the reference of the C client, in client/build/docs
 ## make clean
 ##
 ## Variables: PG_CONFIG, CC, DESTDIR, PREFIX; WERROR= builds with warnings that are not errors.
@@ -48,7 +49,7 @@ override with_llvm = no
 
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
-.PHONY: client install-client clean-client demo test soak bench dev help
+.PHONY: client docs install-client uninstall-client clean-client demo test soak bench dev help
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 HEADER := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h
@@ -81,6 +82,13 @@ client:
 
 install-client:
 	$(MAKE) -C client install
+
+uninstall-client:
+	$(MAKE) -C client uninstall
+
+docs:
+	@tests/packages docs
+	$(MAKE) -C client docs
 
 clean-client:
 	$(MAKE) -C client clean

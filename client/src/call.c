@@ -40,6 +40,21 @@ ec_status ec_call_read_streams(ec_call *call, ec_arena *memory, const char *cons
     return status;
 }
 
+ec_status ec_call_lock_streams(ec_call *call, ec_arena *memory, const char *const *written,
+                               size_t written_count, const char *const *read, size_t read_count,
+                               const char *store, ec_failure *failure)
+{
+    ec_status status;
+
+    *call = (ec_call){.statement = EC_STATEMENT_LOCK_STREAMS};
+    status = encode_texts(call, 0, memory, written, written_count, failure);
+    if (status == EC_OK)
+        status = encode_texts(call, 1, memory, read, read_count, failure);
+    if (status == EC_OK)
+        status = ec_encode_text(call, 2, store_or_default(store), failure);
+    return status;
+}
+
 ec_status ec_call_read_stream(ec_call *call, ec_arena *memory, const char *stream_id,
                               const ec_read_options *options, const char *store,
                               ec_failure *failure)

@@ -11,6 +11,10 @@ typedef enum ec_statement {
     EC_STATEMENT_READ_STREAMS,
     EC_STATEMENT_READ_ALL,
     EC_STATEMENT_TRY_APPEND,
+    EC_STATEMENT_LOCK_STREAMS,
+    EC_STATEMENT_BEGIN,
+    EC_STATEMENT_COMMIT,
+    EC_STATEMENT_ROLLBACK,
     EC_STATEMENT_COUNT
 } ec_statement;
 
@@ -22,6 +26,15 @@ typedef struct ec_call {
     const char *values[EC_MAX_PARAMETERS]; /* NULL is null */
     int lengths[EC_MAX_PARAMETERS];
 } ec_call;
+
+#define EC_MAX_CALLS 4
+
+/* What one round trip sends: calls that the server runs in order, up to the first that fails. */
+typedef struct ec_round_trip {
+    ec_call calls[EC_MAX_CALLS];
+    size_t count;
+    size_t rows_of; /* the call whose rows are the reply; `count`: of none */
+} ec_round_trip;
 
 /* An event to be appended, with the id that it keeps through all tries. */
 typedef struct ec_entry {
@@ -41,6 +54,10 @@ ec_status ec_call_read_stream(ec_call *call, ec_arena *memory, const char *strea
 
 ec_status ec_call_read_all(ec_call *call, ec_arena *memory, int64_t after, int64_t max_count,
                            const char *store, ec_failure *failure);
+
+ec_status ec_call_lock_streams(ec_call *call, ec_arena *memory, const char *const *written,
+                               size_t written_count, const char *const *read, size_t read_count,
+                               const char *store, ec_failure *failure);
 
 /* `expected` NULL: no expectation at all. */
 ec_status ec_call_try_append(ec_call *call, ec_arena *memory, const ec_entry *entries,

@@ -1,4 +1,4 @@
-/* command.c: what a handler can do: write, reject, allocate. */
+/* command.c: what callbacks can do: write, reject, allocate, look at streams, discover them. */
 #include "command.h"
 
 #include <string.h>
@@ -9,11 +9,9 @@
 
 void ec_context_reset(ec_context *context)
 {
-    const ec_stream_set *streams = context->streams;
-
     ec_arena_free(&context->memory);
     ec_failure_clear(&context->failure);
-    *context = (ec_context){.streams = streams};
+    *context = (ec_context){.streams = context->streams, .metadata = context->metadata};
 }
 
 ec_status ec_context_fail(ec_context *context, ec_status status, const char *format, ...)
@@ -48,7 +46,7 @@ static bool grow(ec_context *context)
     return true;
 }
 
-/* Copy the event into the attempt's memory and give it an id; false when memory runs out. */
+/* Copy the event into the attempt's memory; false when memory runs out. */
 static bool copy_event(ec_entry *entry, ec_arena *memory, const ec_new_event *event)
 {
     const char *data = event->data == NULL && event->payload == NULL ? "{}" : event->data;
@@ -56,15 +54,27 @@ static bool copy_event(ec_entry *entry, ec_arena *memory, const ec_new_event *ev
 
     copy->type = ec_arena_string(memory, event->type);
     copy->data = ec_arena_string(memory, data);
-    copy->metadata = ec_arena_string(memory, event->metadata);
     copy->event_id = &entry->id;
     if (event->payload != NULL) {
         copy->payload = ec_arena_copy(memory, event->payload, event->payload_size);
         copy->payload_size = event->payload_size;
     }
     return copy->type != NULL && (data == NULL) == (copy->data == NULL) &&
-           (event->metadata == NULL) == (copy->metadata == NULL) &&
            (event->payload == NULL) == (copy->payload == NULL);
+}
+
+/* The event's metadata, with what is to be added to it. */
+static ec_status complete_metadata(ec_context *context, ec_entry *entry, const char *own)
+{
+    ec_failure failure = {.status = EC_OK};
+    ec_status status = ec_metadata_complete(context->metadata, own, &entry->event.metadata,
+                                            &context->memory, &failure);
+
+    if (status != EC_OK)
+        status = ec_context_fail(context, status, "event %s for stream %s: %s", entry->event.type,
+                                 entry->stream_id, failure.message);
+    ec_failure_clear(&failure);
+    return status;
 }
 
 ec_status ec_context_add(ec_context *context, const char *stream_id, const ec_new_event *event)
@@ -84,6 +94,8 @@ ec_status ec_context_add(ec_context *context, const char *stream_id, const ec_ne
     *entry = (ec_entry){.stream_id = ec_arena_string(&context->memory, stream_id)};
     if (entry->stream_id == NULL || !copy_event(entry, &context->memory, event))
         return out_of_memory(context);
+    if (complete_metadata(context, entry, event->metadata) != EC_OK)
+        return context->failure.status;
     if (event->event_id != NULL)
         entry->id = *event->event_id;
     else if (ec_uuid_new(&entry->id) != EC_OK)
@@ -96,6 +108,9 @@ ec_status ec_write(ec_context *context, size_t slot_number, size_t index, const 
 {
     const ec_slot *slot;
 
+    if (context->resolving)
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "events are written from `handle`, not from `resolve`");
     if (slot_number >= context->streams->slot_count)
         return ec_context_fail(context, EC_UNDECLARED_STREAM,
                                "the command declares %zu streams and lists: there is no slot %zu",
@@ -190,17 +205,41 @@ const char *ec_stream_id(const ec_context *context, size_t slot, size_t index)
 int64_t ec_stream_version(const ec_context *context, size_t slot, size_t index)
 {
     const char *id = ec_stream_id(context, slot, index);
+    const ec_stream *stream = id == NULL ? NULL : ec_streams_find(context->streams, id);
 
-    return id == NULL ? -1 : ec_streams_find(context->streams, id)->version;
+    return stream == NULL || stream->replies == 0 ? -1 : stream->version;
 }
 
 bool ec_stream_find(const ec_context *context, size_t slot, const char *id, size_t *index)
 {
-    for (size_t i = 0; i < ec_stream_count(context, slot); i++)
-        if (strcmp(context->streams->slots[slot].ids[i], id) == 0) {
-            if (index != NULL)
-                *index = i;
-            return true;
-        }
-    return false;
+    const ec_stream *stream = ec_streams_find(context->streams, id);
+    const ec_binding *binding = stream == NULL ? NULL : ec_stream_binding(stream, slot);
+
+    if (binding != NULL && index != NULL)
+        *index = binding->index;
+    return binding != NULL;
+}
+
+ec_status ec_discover(ec_context *context, size_t slot, const char *id, size_t *index)
+{
+    ec_stream_set *streams = context->streams;
+
+    if (!context->resolving)
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "streams are discovered from `resolve` alone");
+    if (slot >= streams->slot_count || !ec_mode_is_list(streams->slots[slot].mode))
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "a stream is discovered for a list: slot %zu is none", slot);
+    if (id == NULL)
+        return ec_context_fail(context, EC_INVALID_ARGUMENT,
+                               "a stream discovered for the list \"%s\" has no id",
+                               streams->slots[slot].name);
+    if (ec_stream_find(context, slot, id, index))
+        return context->failure.status;
+    if (!ec_streams_add(streams, slot, id))
+        return out_of_memory(context);
+    context->discovered++;
+    if (index != NULL)
+        *index = streams->slots[slot].count - 1;
+    return context->failure.status;
 }

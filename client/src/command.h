@@ -3,11 +3,18 @@
 #define EC_COMMAND_H
 
 #include "call.h"
+#include "metadata.h"
 #include "streams.h"
 
+/* The first read, and one after each round of discovery. */
+#define EC_MAX_REPLIES (EC_MAX_DISCOVERY_ROUNDS + 1)
+
 struct ec_context {
-    const ec_stream_set *streams;
-    ec_arena memory; /* freed when the attempt ends */
+    ec_stream_set *streams;
+    const ec_added_metadata *metadata; /* to all that is written; NULL: none */
+    bool resolving;                    /* `resolve` is being called */
+    size_t discovered;                 /* places that it has added */
+    ec_arena memory;                   /* freed when the attempt ends */
     ec_entry *entries;
     size_t entry_count;
     size_t entry_capacity;
@@ -16,7 +23,7 @@ struct ec_context {
     const char *rejection_message;
 };
 
-/* Start an attempt: forget everything but the streams. */
+/* Start an attempt: forget everything but where the streams and the metadata are. */
 void ec_context_reset(ec_context *context);
 
 /* Note a failure that fails the command, unless one is noted already; return the noted one. */

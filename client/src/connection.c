@@ -20,6 +20,7 @@ ec_status ec_connect(ec_connection **connection, const char *conninfo,
                      const ec_connect_options *options)
 {
     ec_connection *made = calloc(1, sizeof *made);
+    ec_until until;
 
     *connection = made;
     if (made == NULL)
@@ -31,7 +32,8 @@ ec_status ec_connect(ec_connection **connection, const char *conninfo,
                        "connect options are not initialised, or timeout_ms is negative");
     if (!copy_options(made, conninfo))
         return ec_fail(&made->failure, EC_NO_MEMORY, "out of memory for a connection");
-    return ec_connection_open(made, ec_deadline_after(made->options.timeout_ms), &made->failure);
+    until = ec_until_after(made->options.timeout_ms, NULL);
+    return ec_connection_open(made, &until, &made->failure);
 }
 
 void ec_close(ec_connection *connection)
@@ -40,6 +42,7 @@ void ec_close(ec_connection *connection)
         return;
     PQfinish(connection->pg);
     ec_failure_clear(&connection->failure);
+    ec_arena_free(&connection->metadata_memory);
     free(connection->conninfo);
     free(connection->store);
     free(connection);

@@ -55,26 +55,17 @@ int64_t ec_event_recorded_at(const ec_event *event)
 
 bool ec_event_in(const ec_event *event, size_t slot, size_t *index)
 {
-    if (event->stream == NULL)
-        return false;
-    for (size_t i = 0; i < event->stream->binding_count; i++) {
-        const ec_binding *binding = &event->stream->bindings[i];
+    const ec_binding *binding =
+        event->stream == NULL ? NULL : ec_stream_binding(event->stream, slot);
 
-        if (binding->slot == slot) {
-            if (index != NULL)
-                *index = binding->index;
-            return true;
-        }
-    }
-    return false;
+    if (binding != NULL && index != NULL)
+        *index = binding->index;
+    return binding != NULL;
 }
 
 int ec_event_kind(const ec_event *event, const ec_event_types *types)
 {
-    for (size_t i = 0; i < types->count; i++)
-        if (strcmp(types->types[i], event->type) == 0)
-            return (int)i;
-    return -1;
+    return ec_kind_find(types, event->type, event->kinds, event->memory);
 }
 
 void *ec_event_alloc(const ec_event *event, size_t size)
@@ -89,7 +80,8 @@ void *ec_event_alloc(const ec_event *event, size_t size)
 void ec_event_release(ec_event *event)
 {
     json_decref(event->json);
-    event->json = NULL;
+    json_decref(event->metadata_json);
+    event->json = event->metadata_json = NULL;
 }
 
 size_t ec_events_count(const ec_events *events)

@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 
 #include "failure.h"
+#include "kind.h"
 
 struct ec_event {
     const char *stream_id;
@@ -20,7 +21,9 @@ struct ec_event {
     int64_t recorded_at;
 
     json_t *json;                   /* data parsed, once it was asked for */
+    json_t *metadata_json;          /* likewise */
     ec_arena *memory;               /* lives as long as the event */
+    ec_kind_index *kinds;           /* shared by what was read together; may be NULL */
     const struct ec_stream *stream; /* while it is folded: where it was declared */
     ec_failure *failure;            /* while it is folded: takes what goes wrong */
 };
@@ -37,6 +40,7 @@ typedef struct ec_row {
 struct ec_events {
     PGresult *result; /* what the rows point into; may be NULL */
     ec_arena memory;
+    ec_kind_index kinds;
     ec_row *rows; /* those with an event first */
     size_t row_count;
     size_t event_count;

@@ -1,40 +1,32 @@
 /* execute.c: the blocking driver of executions. */
-#include <errno.h>
-#include <time.h>
-
 #include "connection.h"
 #include "execution.h"
 #include "options.h"
 
-static void sleep_us(int64_t duration)
+/* The time is over, for the reason in `status`. */
+static void stop(ec_execution *execution, ec_status status)
 {
-    struct timespec left = {.tv_sec = duration / 1000000, .tv_nsec = duration % 1000000 * 1000};
-
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        ;
-}
-
-static void time_out(ec_execution *execution)
-{
+    const char *last = execution->failure.message;
     ec_failure failure = {.status = EC_OK};
 
-    ec_fail(&failure, EC_TIMEOUT, "the deadline passed after %d attempts%s%s",
-            execution->outcome->attempts, execution->failure.message == NULL ? "" : "; the last: ",
-            execution->failure.message == NULL ? "" : execution->failure.message);
+    ec_fail(&failure, status, "%s after %d attempts%s%s",
+            status == EC_TIMEOUT ? "the deadline passed" : "cancelled",
+            execution->outcome->attempts,
+            last == NULL ? "" : "; the last: ", last == NULL ? "" : last);
     ec_execution_failed(execution, &failure, false);
 }
 
-static void send(ec_execution *execution, ec_connection *connection, int64_t deadline)
+static void send(ec_execution *execution, ec_connection *connection, const ec_until *until)
 {
     ec_failure failure = {.status = EC_OK};
     ec_arena memory = {NULL};
     bool maybe_done = false;
+    ec_round_trip trip;
     ec_events *rows;
-    ec_call call;
 
-    if (ec_execution_encode(execution, &call, &memory, &failure) == EC_OK &&
-        ec_connection_open(connection, deadline, &failure) == EC_OK &&
-        ec_connection_call(connection, &call, deadline, &rows, &failure, &maybe_done) == EC_OK)
+    if (ec_execution_encode(execution, &trip, &memory, &failure) == EC_OK &&
+        ec_connection_open(connection, until, &failure) == EC_OK &&
+        ec_connection_send(connection, &trip, until, &rows, &failure, &maybe_done) == EC_OK)
         ec_execution_rows(execution, rows);
     else
         ec_execution_failed(execution, &failure, maybe_done);
@@ -42,21 +34,25 @@ static void send(ec_execution *execution, ec_connection *connection, int64_t dea
 }
 
 /* Drive an execution to its end, and take its result. */
-static ec_status drive(ec_execution *execution, ec_connection *connection, int64_t deadline)
+static ec_status drive(ec_execution *execution, ec_connection *connection, const ec_until *until)
 {
     while (execution->step != EC_STEP_DONE) {
-        bool sleeps = execution->step == EC_STEP_SLEEP;
-        int64_t left = deadline - ec_now_us();
+        ec_status status;
 
-        if (left <= (sleeps ? execution->delay_us : 0)) {
-            time_out(execution);
-        } else if (sleeps) {
-            sleep_us(execution->delay_us);
-            ec_execution_resume(execution);
+        if (execution->step == EC_STEP_SLEEP) {
+            ec_connection_roll_back(connection);
+            status = ec_until_pause(until, execution->delay_us);
+            if (status == EC_OK)
+                ec_execution_resume(execution);
         } else {
-            send(execution, connection, deadline);
+            status = ec_until_status(until);
+            if (status == EC_OK)
+                send(execution, connection, until);
         }
+        if (status != EC_OK)
+            stop(execution, status);
     }
+    ec_connection_roll_back(connection);
     ec_failure_move(&connection->failure, &execution->failure);
     ec_execution_free(execution);
     return connection->failure.status;
@@ -86,11 +82,13 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
         status = ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
                          "the definition or the options are not initialised, or streams is NULL");
     } else {
-        int64_t deadline = ec_deadline_after(options.deadline_ms);
+        ec_until until = ec_until_after(options.deadline_ms, options.cancellation);
+        ec_metadata metadata = ec_metadata_merge(options.metadata, &connection->metadata);
 
+        options.metadata = &metadata;
         ec_execution_start(&execution, definition, streams, command, &options, connection->store,
                            made);
-        status = drive(&execution, connection, deadline);
+        status = drive(&execution, connection, &until);
     }
     ec_outcome_free(unwanted);
     return status;
@@ -99,7 +97,7 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
 ec_status ec_append(ec_connection *connection, const ec_stream_event *events, size_t event_count,
                     const ec_expectation *expected, size_t expected_count, ec_outcome **outcome)
 {
-    int64_t deadline = ec_deadline_after(connection->options.timeout_ms);
+    ec_until until = ec_until_after(connection->options.timeout_ms, NULL);
     ec_outcome *unwanted = NULL, *made;
     ec_execution execution;
     ec_status status;
@@ -108,8 +106,8 @@ ec_status ec_append(ec_connection *connection, const ec_stream_event *events, si
     if (made == NULL)
         return ec_fail(&connection->failure, EC_NO_MEMORY, "out of memory for an outcome");
     ec_execution_start_append(&execution, events, event_count, expected, expected_count,
-                              connection->store, made);
-    status = drive(&execution, connection, deadline);
+                              &connection->metadata, connection->store, made);
+    status = drive(&execution, connection, &until);
     ec_outcome_free(unwanted);
     return status;
 }

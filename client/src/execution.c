@@ -1,19 +1,27 @@
 /*
  * execution.c: read, fold, decide, append; and what follows when one of them fails.
  *
- *     start -> READ -> fold, handle -> APPEND -> DONE
- *               ^                        |
- *               +------ SLEEP <-- conflict, retriable error
+ *     start -> READ -> fold, resolve -> handle -> APPEND -> DONE
+ *              ^  ^      |                          |
+ *              |  +------+ streams discovered       |
+ *              +--------- SLEEP <-- conflict, retriable error
  *
  * An append whose reply was lost may have been done. Until the server has given a definite answer
  * it is sent again as it is: its event ids make the server answer with the first result if there
- * is one. Reading and deciding anew before that could do the command twice.
+ * is one. Reading and deciding anew before that could do the command twice. It is sent again
+ * outside of a transaction, also if it was locked: it needs no lock, being the decision of that
+ * time.
+ *
+ * An attempt that is locked before it reads cannot lose a race. If `resolve` adds to its streams,
+ * the locks are given up and the larger set is locked, in the one order that knows no deadlock;
+ * what was read before stays true, and what came behind it is read as in any other round.
  */
 #include "execution.h"
 
 #include <string.h>
 
 #include "event_id.h"
+#include "fold.h"
 #include "retry.h"
 
 static void finish(ec_execution *execution)
@@ -39,51 +47,78 @@ static void finish_out_of_memory(ec_execution *execution)
 
 static void end_attempt(ec_execution *execution)
 {
-    ec_events_free(execution->read);
-    execution->read = NULL;
+    for (size_t i = 0; i < execution->reply_count; i++)
+        ec_events_free(execution->replies[i]);
+    execution->reply_count = 0;
     ec_context_reset(&execution->context);
+}
+
+static bool is_locked_next(const ec_execution *execution)
+{
+    int lock_after = execution->options.lock_after;
+
+    return lock_after >= 0 && execution->lost_races >= lock_after;
 }
 
 /* The next try: the same append while its fate is open, else everything from the read on. */
 static void begin_attempt(ec_execution *execution)
 {
+    ec_context *context = &execution->context;
+
     execution->outcome->attempts++;
     if (execution->in_doubt || execution->definition == NULL) {
+        execution->locked = false;
         execution->step = EC_STEP_APPEND;
         return;
     }
     end_attempt(execution);
-    for (size_t i = 0; i < execution->streams.count; i++)
-        execution->streams.streams[i].version = 0;
+    execution->locked = is_locked_next(execution);
+    execution->state = ec_alloc(context, execution->definition->state_size);
+    if (execution->state == NULL ||
+        !ec_streams_copy(&execution->streams, &context->memory, &execution->given)) {
+        finish_out_of_memory(execution);
+        return;
+    }
     execution->step = EC_STEP_READ;
+}
+
+static bool is_worth_another(const ec_execution *execution, const ec_failure *failure)
+{
+    const ec_execute_options *options = &execution->options;
+    ec_failed_attempt attempt = {.status = failure->status,
+                                 .sqlstate = failure->sqlstate,
+                                 .message = failure->message == NULL ? "" : failure->message,
+                                 .attempts = execution->outcome->attempts,
+                                 .conflicts = execution->outcome->conflicts};
+
+    return attempt.attempts < options->max_attempts &&
+           (options->retry == NULL || options->retry(options->retry_argument, &attempt));
 }
 
 /* After `failure`: try again later, or give up with it. */
 static void retry_after(ec_execution *execution, ec_failure *failure)
 {
-    int attempts = execution->outcome->attempts;
     uint64_t random = 0;
 
-    if (attempts >= execution->options.max_attempts) {
+    if (!is_worth_another(execution, failure)) {
         finish_with(execution, failure);
         return;
     }
+    execution->lost_races += ec_is_lost_race(failure);
     /* Without random numbers the jitter is lost, not the command. */
     if (!ec_random(&random, sizeof random))
         random = UINT64_MAX / 2;
-    execution->delay_us = ec_backoff_us(&execution->options, attempts, random);
+    execution->delay_us = ec_backoff_us(&execution->options, execution->outcome->attempts, random);
     execution->step = EC_STEP_SLEEP;
     ec_failure_move(&execution->failure, failure); /* in case the deadline comes first */
 }
 
-static void check_options(ec_execution *execution)
+static void take_metadata(ec_execution *execution, const ec_metadata *metadata)
 {
-    const ec_execute_options *options = &execution->options;
-
-    if (options->max_attempts < 1 || options->backoff_base_ms < 0 || options->backoff_cap_ms < 0 ||
-        options->deadline_ms < 0)
-        ec_fail(&execution->failure, EC_INVALID_ARGUMENT,
-                "execute options: max_attempts is at least 1, times are not negative");
+    execution->context.metadata = &execution->metadata;
+    if (metadata != NULL)
+        ec_metadata_prepare(&execution->metadata, metadata, &execution->memory,
+                            &execution->failure);
 }
 
 void ec_execution_start(ec_execution *execution, const ec_definition *definition, const void *ids,
@@ -96,9 +131,11 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
                                 .options = *options,
                                 .outcome = outcome};
     execution->context.streams = &execution->streams;
-    check_options(execution);
+    ec_check_options(options, &execution->failure);
     if (execution->failure.status == EC_OK)
-        ec_streams_bind(&execution->streams, &execution->memory, definition, ids,
+        take_metadata(execution, options->metadata);
+    if (execution->failure.status == EC_OK)
+        ec_streams_bind(&execution->given, &execution->memory, definition, ids,
                         &execution->failure);
     if (execution->failure.status == EC_OK)
         begin_attempt(execution);
@@ -108,7 +145,8 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
 
 void ec_execution_start_append(ec_execution *execution, const ec_stream_event *events,
                                size_t event_count, const ec_expectation *expected,
-                               size_t expected_count, const char *store, ec_outcome *outcome)
+                               size_t expected_count, const ec_metadata *metadata,
+                               const char *store, ec_outcome *outcome)
 {
     ec_context *context = &execution->context;
 
@@ -118,6 +156,11 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
                                 .expected = expected,
                                 .expected_count = expected_count};
     context->streams = &execution->streams;
+    take_metadata(execution, metadata);
+    if (execution->failure.status != EC_OK) {
+        finish(execution);
+        return;
+    }
     for (size_t i = 0; i < event_count && context->failure.status == EC_OK; i++)
         if (events[i].stream_id == NULL)
             ec_context_fail(context, EC_INVALID_ARGUMENT, "event %zu has no stream id", i);
@@ -130,75 +173,44 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
     begin_attempt(execution);
 }
 
-/* The callback's status, unless what it was called with failed in a way that cannot be ignored. */
-static ec_status apply_event(ec_execution *execution, void *state, ec_event *event)
+/* A callback's own status, unless a failure was noted before. */
+static ec_status callback_status(ec_execution *execution, ec_status status, const char *callback)
 {
-    const ec_definition *definition = execution->definition;
-    ec_failure *failure = &execution->context.failure;
-    ec_status status;
+    ec_context *context = &execution->context;
 
-    const ec_event_types *types = definition->event_types;
-    int kind = types == NULL ? -1 : ec_event_kind(event, types);
-
-    if (types != NULL && kind < 0) {
-        if (types->selects)
-            return EC_OK;
-        return ec_fail(failure, EC_UNKNOWN_EVENT,
-                       "%s: event %s, version %lld of stream %s: its type is not in the list %s",
-                       definition->name, event->type, (long long)event->version, event->stream_id,
-                       types->name);
-    }
-    event->failure = failure;
-    status = definition->apply(execution->command, state, kind, event);
-    if (status == EC_OK && failure->status == EC_NO_MEMORY)
-        status = EC_NO_MEMORY;
-    if (status == EC_OK)
-        ec_failure_clear(failure);
-    else
-        ec_fail(failure, status, "%s: event %s, version %lld of stream %s: %s", definition->name,
-                event->type, (long long)event->version, event->stream_id,
-                failure->status == status ? failure->message : ec_status_description(status));
-    return status;
+    if (context->failure.status == EC_OK && status != EC_OK)
+        ec_fail(&context->failure, status, "%s: its %s failed: %s", execution->definition->name,
+                callback, ec_status_description(status));
+    return context->failure.status;
 }
 
-static ec_status fold(ec_execution *execution, void *state)
-{
-    ec_failure *failure = &execution->context.failure;
-    ec_events *read = execution->read;
-    size_t answered = 0;
-
-    for (size_t i = 0; i < execution->streams.count; i++)
-        execution->streams.streams[i].version = -1;
-    for (size_t i = 0; i < read->row_count; i++) {
-        ec_row *row = &read->rows[i];
-        ec_stream *stream = ec_streams_find(&execution->streams, row->event.stream_id);
-
-        if (stream == NULL || row->stream_version < row->event.version)
-            return ec_fail(failure, EC_PROTOCOL_ERROR,
-                           "the server's reply has an event of a stream that was not asked for, or "
-                           "beyond its version");
-        answered += stream->version < 0;
-        stream->version = row->stream_version;
-        row->event.stream = stream;
-    }
-    if (answered != execution->streams.count)
-        return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply leaves out a stream");
-    for (size_t i = 0; i < read->event_count; i++)
-        if (apply_event(execution, state, &read->rows[i].event) != EC_OK)
-            return failure->status;
-    return EC_OK;
-}
-
-static ec_status decide(ec_execution *execution, const void *state)
+/* Whether `resolve` added streams is in `discovered` of the context. */
+static ec_status resolve(ec_execution *execution)
 {
     const ec_definition *definition = execution->definition;
     ec_context *context = &execution->context;
-    ec_status status = definition->handle(execution->command, state, context);
+    ec_status status;
 
-    if (context->failure.status == EC_OK && status != EC_OK)
-        ec_fail(&context->failure, status, "%s: its handler failed: %s", definition->name,
-                ec_status_description(status));
-    return context->failure.status;
+    context->discovered = 0;
+    if (definition->resolve == NULL)
+        return EC_OK;
+    context->resolving = true;
+    status = definition->resolve(execution->command, execution->state, context);
+    context->resolving = false;
+    status = callback_status(execution, status, "resolver");
+    if (status == EC_OK && context->discovered > 0 && execution->reply_count == EC_MAX_REPLIES)
+        status = ec_fail(&context->failure, EC_FAILED,
+                         "%s: its resolver still adds streams after %d rounds", definition->name,
+                         EC_MAX_DISCOVERY_ROUNDS);
+    return status;
+}
+
+static ec_status decide(ec_execution *execution)
+{
+    ec_status status =
+        execution->definition->handle(execution->command, execution->state, &execution->context);
+
+    return callback_status(execution, status, "handler");
 }
 
 static bool copy_rejection(ec_execution *execution)
@@ -230,20 +242,33 @@ static void append_decision(ec_execution *execution)
     execution->step = EC_STEP_APPEND;
 }
 
+/* The attempt ends with what the context has noted. */
+static void finish_undecided(ec_execution *execution)
+{
+    ec_failure *failure = &execution->context.failure;
+
+    if (ec_status_is_rejection(failure->status) && !copy_rejection(execution))
+        finish_out_of_memory(execution);
+    else
+        finish_with(execution, failure);
+}
+
 static void take_read(ec_execution *execution, ec_events *rows)
 {
     ec_context *context = &execution->context;
-    void *state = ec_alloc(context, execution->definition->state_size);
 
-    execution->read = rows;
-    if (state == NULL || fold(execution, state) != EC_OK || decide(execution, state) != EC_OK) {
-        if (ec_status_is_rejection(context->failure.status) && !copy_rejection(execution))
-            finish_out_of_memory(execution);
-        else
-            finish_with(execution, &context->failure);
-        return;
-    }
-    if (context->entry_count == 0 && !execution->options.verify)
+    execution->replies[execution->reply_count++] = rows;
+    if (ec_fold_versions(&execution->streams, rows, execution->reply_count, &context->failure) !=
+            EC_OK ||
+        ec_fold(execution->definition, execution->command, execution->state, execution->replies,
+                execution->reply_count, context) != EC_OK ||
+        resolve(execution) != EC_OK)
+        finish_undecided(execution);
+    else if (context->discovered > 0)
+        return; /* the step stays READ */
+    else if (decide(execution) != EC_OK)
+        finish_undecided(execution);
+    else if (context->entry_count == 0 && !execution->options.verify)
         finish(execution);
     else
         append_decision(execution);
@@ -306,30 +331,6 @@ static void take_append(ec_execution *execution, const ec_events *rows)
     }
     execution->in_doubt = false;
     finish(execution);
-}
-
-ec_status ec_execution_encode(const ec_execution *execution, ec_call *call, ec_arena *memory,
-                              ec_failure *failure)
-{
-    const ec_stream_set *streams = &execution->streams;
-    const ec_context *context = &execution->context;
-    const char **ids;
-    int64_t *versions;
-
-    if (execution->step == EC_STEP_APPEND)
-        return ec_call_try_append(call, memory, context->entries, context->entry_count,
-                                  execution->expected, execution->expected_count, execution->store,
-                                  failure);
-    ids = ec_arena_array(memory, streams->count, sizeof *ids);
-    versions = ec_arena_array(memory, streams->count, sizeof *versions);
-    if (ids == NULL || versions == NULL)
-        return ec_fail(failure, EC_NO_MEMORY, "out of memory for the parameters of a statement");
-    for (size_t i = 0; i < streams->count; i++) {
-        ids[i] = streams->streams[i].id;
-        versions[i] = streams->streams[i].version;
-    }
-    return ec_call_read_streams(call, memory, ids, streams->count, versions, execution->store,
-                                failure);
 }
 
 void ec_execution_rows(ec_execution *execution, ec_events *rows)

@@ -9,8 +9,13 @@
  *     EC_STEP_SLEEP   let `delay_us` pass, and resume
  *     EC_STEP_DONE    take the result: `failure` (its status is EC_OK on success) and the outcome
  *
+ * If `locked`, READ begins a transaction, in place of one that is open, and locks the streams
+ * before it reads them; APPEND ends that transaction with COMMIT. What is open at SLEEP or DONE is
+ * to be rolled back. Executions with the option lock_after = -1 are never locked.
+ *
  * The driver owns connection and clock: it connects before sending, encodes what is to be sent, and
- * when the deadline passes it reports a failure with EC_TIMEOUT.
+ * when the deadline passes, or it is cancelled, it reports a failure with EC_TIMEOUT or
+ * EC_CANCELLED.
  */
 #ifndef EC_EXECUTION_H
 #define EC_EXECUTION_H
@@ -30,30 +35,43 @@ typedef struct ec_execution {
     const char *store;
     ec_execute_options options;
     ec_outcome *outcome;
-    ec_arena memory; /* of the whole execution */
-    ec_stream_set streams;
-    ec_events *read;                /* of the attempt */
-    ec_context context;             /* of the attempt */
-    const ec_expectation *expected; /* of the attempt; NULL: none */
-    size_t expected_count;
+    ec_arena memory;            /* of the whole execution */
+    ec_stream_set given;        /* the streams that an attempt starts with */
+    ec_added_metadata metadata; /* its keys live in the caller's memory */
+    int lost_races;
     bool in_doubt; /* the append was sent and may have been done */
+
+    /* Of the attempt: */
+    bool locked;
+    ec_stream_set streams;
+    ec_events *replies[EC_MAX_REPLIES]; /* to reads */
+    size_t reply_count;
+    void *state;
+    ec_context context;
+    const ec_expectation *expected; /* NULL: none */
+    size_t expected_count;
 } ec_execution;
 
 /*
  * Start a command. `definition`, `command` and `store` must live as long as the execution; `ids`,
- * the streams struct, is copied. `outcome` is empty.
+ * the streams struct, is copied. `options->metadata`, NULL for none, is all that is to be added,
+ * the connection's included; it must live as long as the execution. `outcome` is empty.
  */
 void ec_execution_start(ec_execution *execution, const ec_definition *definition, const void *ids,
                         const void *command, const ec_execute_options *options, const char *store,
                         ec_outcome *outcome);
 
-/* Start an append of these events, with these expectations or, if NULL, with none. */
+/*
+ * Start an append of these events, with these expectations or, if NULL, with none. `metadata` is as
+ * above.
+ */
 void ec_execution_start_append(ec_execution *execution, const ec_stream_event *events,
                                size_t event_count, const ec_expectation *expected,
-                               size_t expected_count, const char *store, ec_outcome *outcome);
+                               size_t expected_count, const ec_metadata *metadata,
+                               const char *store, ec_outcome *outcome);
 
-/* The statement that the step asks for, encoded into `memory`. */
-ec_status ec_execution_encode(const ec_execution *execution, ec_call *call, ec_arena *memory,
+/* The calls that READ or APPEND asks for, encoded into `memory`. */
+ec_status ec_execution_encode(const ec_execution *execution, ec_round_trip *trip, ec_arena *memory,
                               ec_failure *failure);
 
 /* The rows of the reply, which are taken over. */

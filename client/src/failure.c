@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *out_of_memory = "out of memory";
+static const char *const out_of_memory = "out of memory";
 
 ec_status ec_fail(ec_failure *failure, ec_status status, const char *format, ...)
 {

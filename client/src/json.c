@@ -10,6 +10,20 @@
 #include "command.h"
 #include "event.h"
 
+/* What went wrong: with the format, for want of memory, or else. */
+static ec_status status_of(const json_error_t *problem, ec_status otherwise)
+{
+    switch (json_error_code(problem)) {
+    case json_error_out_of_memory:
+        return EC_NO_MEMORY;
+    case json_error_invalid_format:
+    case json_error_invalid_argument: /* a format that is NULL or empty */
+        return EC_INVALID_ARGUMENT;
+    default:
+        return otherwise;
+    }
+}
+
 static json_t *event_json(ec_event *event, json_error_t *error)
 {
     if (event->json == NULL)
@@ -28,9 +42,7 @@ ec_status ec_event_vunpack(const ec_event *event, const char *format, va_list ar
         result = json_vunpack_ex(json, &problem, 0, format, arguments);
     if (result == 0)
         return EC_OK;
-    status = event->data != NULL && json_error_code(&problem) == json_error_out_of_memory
-                 ? EC_NO_MEMORY
-                 : EC_INVALID_EVENT;
+    status = event->data == NULL ? EC_INVALID_EVENT : status_of(&problem, EC_INVALID_EVENT);
     if (event->failure != NULL)
         ec_fail(event->failure, status, "%s", problem.text);
     return status;
@@ -55,7 +67,8 @@ const char *ec_vpack(ec_context *context, const char *format, va_list arguments)
     const char *kept;
 
     if (json == NULL) {
-        ec_context_fail(context, EC_INVALID_ARGUMENT, "ec_pack with format \"%s\": %s", format,
+        ec_context_fail(context, status_of(&problem, EC_INVALID_ARGUMENT),
+                        "ec_pack with format \"%s\": %s", format == NULL ? "" : format,
                         problem.text);
         return NULL;
     }

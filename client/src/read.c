@@ -5,15 +5,15 @@
 /* A connection that had died while idle is made anew once: a read can be repeated. */
 static ec_status run(ec_connection *connection, const ec_call *call, ec_events **events)
 {
-    int64_t deadline = ec_deadline_after(connection->options.timeout_ms);
+    ec_until until = ec_until_after(connection->options.timeout_ms, NULL);
     ec_failure *failure = &connection->failure;
     ec_status status;
     bool maybe_done;
 
     for (int try = 0; try < 2; try++) {
-        status = ec_connection_open(connection, deadline, failure);
+        status = ec_connection_open(connection, &until, failure);
         if (status == EC_OK)
-            status = ec_connection_call(connection, call, deadline, events, failure, &maybe_done);
+            status = ec_connection_call(connection, call, &until, events, failure, &maybe_done);
         if (status != EC_CONNECTION_LOST)
             break;
     }

@@ -42,6 +42,14 @@ const ec_statement_text ec_statements[EC_STATEMENT_COUNT] = {
                                  {EC_OID_TEXT_ARRAY, EC_OID_TEXT_ARRAY, EC_OID_JSONB_ARRAY,
                                   EC_OID_JSONB_ARRAY, EC_OID_UUID_ARRAY, EC_OID_BYTEA_ARRAY,
                                   EC_OID_TEXT_ARRAY, EC_OID_BIGINT_ARRAY, EC_OID_TEXT}},
+    [EC_STATEMENT_LOCK_STREAMS] = {"eventcore_lock_streams",
+                                   "SELECT count(*) FROM eventcore.lock_streams($1, $2, $3)",
+                                   3,
+                                   {EC_OID_TEXT_ARRAY, EC_OID_TEXT_ARRAY, EC_OID_TEXT}},
+    /* So that what is read after the locks is as new as they are, whatever the default is. */
+    [EC_STATEMENT_BEGIN] = {NULL, "BEGIN ISOLATION LEVEL READ COMMITTED", 0, {0}},
+    [EC_STATEMENT_COMMIT] = {NULL, "COMMIT", 0, {0}},
+    [EC_STATEMENT_ROLLBACK] = {NULL, "ROLLBACK", 0, {0}},
 };
 
 /* A column: its type, and where it goes in a row. */
@@ -181,6 +189,7 @@ static ec_status decode_rows(ec_events *list, ec_statement statement, ec_failure
 
         status = decode_row(row, result, (int)i, statement, failure);
         row->event.memory = &list->memory;
+        row->event.kinds = &list->kinds;
         if (row->event.version > 0 && list->event_count++ != i)
             return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply is out of order");
     }

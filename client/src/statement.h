@@ -6,7 +6,7 @@
 #include "event.h"
 
 typedef struct ec_statement_text {
-    const char *name; /* of the prepared statement */
+    const char *name; /* of the prepared statement; NULL: not worth being one */
     const char *sql;
     int parameter_count;
     Oid types[EC_MAX_PARAMETERS];

@@ -49,8 +49,25 @@ const char *ec_status_description(ec_status status)
     return "not a status of this library";
 }
 
+/*
+ * A server that shuts down, has crashed or starts up, or a connection behind a pooler that broke.
+ * Not the rest of class 08, 08P01: it is about a message, which is as wrong the next time.
+ */
+static bool is_lost_connection(const char *sqlstate)
+{
+    static const char *const sqlstates[] = {"08000", "08001", "08003", "08004", "08006",
+                                            "08007", "57P01", "57P02", "57P03"};
+
+    for (size_t i = 0; i < sizeof sqlstates / sizeof *sqlstates; i++)
+        if (strcmp(sqlstate, sqlstates[i]) == 0)
+            return true;
+    return false;
+}
+
 ec_status ec_status_from_sqlstate(const char *sqlstate)
 {
+    if (is_lost_connection(sqlstate))
+        return EC_CONNECTION_LOST;
     for (size_t i = 0; i < sizeof server_errors / sizeof *server_errors; i++)
         if (strcmp(sqlstate, server_errors[i].sqlstate) == 0)
             return server_errors[i].status;

@@ -2,34 +2,131 @@
  * streams.c: from the caller's struct of ids to the set of streams.
  *
  * An id may stand in several slots. The set holds it once, so that it is read, folded and checked
- * once, with all the places at which it is declared.
+ * once, with all the places at which it is declared; to be written at one of them is enough for a
+ * stream that is written. A hash table with open addressing finds a stream by its id, also while
+ * streams are being discovered.
  */
 #include "streams.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* One id at one place; sorted, the places of an id lie side by side. */
-typedef struct {
-    const char *id;
-    ec_binding binding;
-} place;
+#define FIRST_CAPACITY ((size_t)8)
 
-static int compare_places(const void *a, const void *b)
+/* The table has twice as many places as the set has room for streams. */
+static size_t table_size(const ec_stream_set *set)
 {
-    const place *left = a, *right = b;
-    int order = strcmp(left->id, right->id);
-
-    if (order != 0)
-        return order;
-    if (left->binding.slot != right->binding.slot)
-        return left->binding.slot < right->binding.slot ? -1 : 1;
-    return left->binding.index < right->binding.index ? -1 : 1;
+    return set->capacity * 2;
 }
 
-static int compare_id(const void *id, const void *stream)
+/* Where the id is in the table, or else a free place for it. */
+static size_t *table_place(const ec_stream_set *set, const char *id)
 {
-    return strcmp(id, ((const ec_stream *)stream)->id);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    size_t mask = table_size(set) - 1, at;
+
+    for (const char *byte = id; *byte != '\0'; byte++)
+        hash = (hash ^ (uint8_t)*byte) * UINT64_C(0x100000001b3);
+    at = (size_t)(hash ^ hash >> 32) & mask;
+    while (set->table[at] != 0 && strcmp(set->streams[set->table[at] - 1].id, id) != 0)
+        at = (at + 1) & mask;
+    return &set->table[at];
+}
+
+ec_stream *ec_streams_find(const ec_stream_set *set, const char *id)
+{
+    size_t found = set->count == 0 ? 0 : *table_place(set, id);
+
+    return found == 0 ? NULL : &set->streams[found - 1];
+}
+
+const ec_binding *ec_stream_binding(const ec_stream *stream, size_t slot)
+{
+    const ec_binding *binding = stream->bindings;
+
+    while (binding != NULL && binding->slot != slot)
+        binding = binding->next;
+    return binding;
+}
+
+static bool grow(ec_stream_set *set)
+{
+    const ec_stream *old = set->streams;
+
+    set->capacity = set->capacity == 0 ? FIRST_CAPACITY : set->capacity * 2;
+    set->streams = ec_arena_array(set->memory, set->capacity, sizeof *set->streams);
+    set->table = ec_arena_array(set->memory, table_size(set), sizeof *set->table);
+    if (set->streams == NULL || set->table == NULL)
+        return false;
+    for (size_t i = 0; i < set->count; i++) {
+        set->streams[i] = old[i];
+        *table_place(set, old[i].id) = i + 1;
+    }
+    return true;
+}
+
+static bool grow_slot(ec_slot *slot, ec_arena *memory)
+{
+    const char **old = slot->ids;
+
+    slot->capacity = slot->capacity == 0 ? FIRST_CAPACITY : slot->capacity * 2;
+    slot->ids = ec_arena_array(memory, slot->capacity, sizeof *slot->ids);
+    if (slot->ids == NULL)
+        return false;
+    for (size_t i = 0; i < slot->count; i++)
+        slot->ids[i] = old[i];
+    return true;
+}
+
+/* As ec_streams_add(), with an id that lives as long as the set. */
+static bool add(ec_stream_set *set, size_t slot_number, const char *id)
+{
+    ec_slot *slot = &set->slots[slot_number];
+    ec_binding *binding = ec_arena_alloc(set->memory, sizeof *binding);
+    ec_stream *stream = ec_streams_find(set, id);
+
+    if (binding == NULL || (slot->count == slot->capacity && !grow_slot(slot, set->memory)))
+        return false;
+    if (stream == NULL) {
+        if (set->count == set->capacity && !grow(set))
+            return false;
+        stream = &set->streams[set->count];
+        *stream = (ec_stream){.id = id};
+        *table_place(set, id) = ++set->count;
+    }
+    *binding = (ec_binding){slot_number, slot->count, stream->bindings};
+    stream->bindings = binding;
+    stream->written |= ec_mode_is_written(slot->mode);
+    slot->ids[slot->count++] = stream->id;
+    return true;
+}
+
+bool ec_streams_add(ec_stream_set *set, size_t slot, const char *id)
+{
+    const char *copy = ec_arena_string(set->memory, id);
+
+    return copy != NULL && add(set, slot, copy);
+}
+
+static bool make_slots(ec_stream_set *set, ec_arena *memory, size_t count)
+{
+    *set = (ec_stream_set){.memory = memory, .slot_count = count};
+    set->slots = ec_arena_array(memory, count, sizeof *set->slots);
+    return set->slots != NULL;
+}
+
+bool ec_streams_copy(ec_stream_set *to, ec_arena *memory, const ec_stream_set *from)
+{
+    if (!make_slots(to, memory, from->slot_count))
+        return false;
+    for (size_t i = 0; i < from->slot_count; i++) {
+        const ec_slot *slot = &from->slots[i];
+
+        to->slots[i] = (ec_slot){.mode = slot->mode, .name = slot->name};
+        for (size_t j = 0; j < slot->count; j++)
+            if (!add(to, i, slot->ids[j]))
+                return false;
+    }
+    return true;
 }
 
 static ec_status out_of_memory(ec_failure *failure)
@@ -37,15 +134,38 @@ static ec_status out_of_memory(ec_failure *failure)
     return ec_fail(failure, EC_NO_MEMORY, "out of memory for the declared streams");
 }
 
-static ec_status bind_slot(ec_slot *slot, ec_arena *memory, const ec_stream_declaration *declared,
-                           const void *ids, ec_failure *failure)
+static ec_status bind_one(ec_stream_set *set, size_t slot_number, const char *id,
+                          ec_failure *failure)
+{
+    const ec_slot *slot = &set->slots[slot_number];
+    const ec_stream *there;
+    const ec_binding *binding;
+
+    if (id == NULL)
+        return ec_mode_is_list(slot->mode)
+                   ? ec_fail(failure, EC_UNBOUND_STREAM, "stream %zu of the list \"%s\" is not set",
+                             slot->count, slot->name)
+                   : ec_fail(failure, EC_UNBOUND_STREAM, "the stream \"%s\" is not set",
+                             slot->name);
+    there = ec_streams_find(set, id);
+    binding = there == NULL ? NULL : ec_stream_binding(there, slot_number);
+    if (binding != NULL)
+        return ec_fail(failure, EC_INVALID_ARGUMENT,
+                       "the list \"%s\" names the stream \"%s\" twice, at %zu and %zu", slot->name,
+                       id, binding->index, slot->count);
+    return ec_streams_add(set, slot_number, id) ? EC_OK : out_of_memory(failure);
+}
+
+static ec_status bind_slot(ec_stream_set *set, size_t slot_number,
+                           const ec_stream_declaration *declared, const void *ids,
+                           ec_failure *failure)
 {
     const char *field = (const char *)ids + declared->offset;
     const char *const *given = (const char *const *)field;
+    size_t count = 1;
+    ec_status status = EC_OK;
 
-    slot->mode = declared->mode;
-    slot->name = declared->name;
-    slot->count = 1;
+    set->slots[slot_number] = (ec_slot){.mode = declared->mode, .name = declared->name};
     if (ec_mode_is_list(declared->mode)) {
         const ec_ids *list = (const ec_ids *)field;
 
@@ -54,84 +174,25 @@ static ec_status bind_slot(ec_slot *slot, ec_arena *memory, const ec_stream_decl
                            "the list of streams \"%s\" is not set (an empty one is EC_NO_IDS)",
                            declared->name);
         given = list->ids;
-        slot->count = list->count;
+        count = list->count;
     } else if (*given == NULL && ec_mode_is_optional(declared->mode))
-        slot->count = 0;
-    slot->ids = ec_arena_array(memory, slot->count, sizeof *slot->ids);
-    if (slot->ids == NULL)
-        return out_of_memory(failure);
-    for (size_t i = 0; i < slot->count; i++) {
-        if (given[i] == NULL)
-            return ec_mode_is_list(declared->mode)
-                       ? ec_fail(failure, EC_UNBOUND_STREAM,
-                                 "stream %zu of the list \"%s\" is not set", i, declared->name)
-                       : ec_fail(failure, EC_UNBOUND_STREAM, "the stream \"%s\" is not set",
-                                 declared->name);
-        slot->ids[i] = ec_arena_string(memory, given[i]);
-        if (slot->ids[i] == NULL)
-            return out_of_memory(failure);
-    }
-    return EC_OK;
-}
-
-/* Make the set of `count` places, which are sorted. */
-static ec_status unite(ec_stream_set *set, ec_arena *memory, const place *places, size_t count,
-                       ec_failure *failure)
-{
-    ec_binding *bindings = ec_arena_array(memory, count, sizeof *bindings);
-
-    set->streams = ec_arena_array(memory, count, sizeof *set->streams);
-    if (bindings == NULL || set->streams == NULL)
-        return out_of_memory(failure);
-    for (size_t i = 0; i < count; i++) {
-        ec_stream *stream = &set->streams[set->count - (set->count > 0)];
-
-        bindings[i] = places[i].binding;
-        if (set->count == 0 || strcmp(stream->id, places[i].id) != 0) {
-            set->streams[set->count++] = (ec_stream){places[i].id, 0, &bindings[i], 1};
-            continue;
-        }
-        if (bindings[i].slot == bindings[i - 1].slot)
-            return ec_fail(failure, EC_INVALID_ARGUMENT,
-                           "the list \"%s\" names the stream \"%s\" twice, at %zu and %zu",
-                           set->slots[bindings[i].slot].name, places[i].id, bindings[i - 1].index,
-                           bindings[i].index);
-        stream->binding_count++;
-    }
-    return EC_OK;
+        count = 0;
+    for (size_t i = 0; i < count && status == EC_OK; i++)
+        status = bind_one(set, slot_number, given[i], failure);
+    return status;
 }
 
 ec_status ec_streams_bind(ec_stream_set *set, ec_arena *memory, const ec_definition *definition,
                           const void *ids, ec_failure *failure)
 {
-    size_t count = 0, filled = 0;
-    place *places;
-    ec_status status;
+    ec_status status = EC_OK;
 
-    *set = (ec_stream_set){.slot_count = definition->stream_count};
-    set->slots = ec_arena_array(memory, set->slot_count, sizeof *set->slots);
-    if (set->slots == NULL)
+    if (!make_slots(set, memory, definition->stream_count))
         return out_of_memory(failure);
-    for (size_t i = 0; i < set->slot_count; i++) {
-        status = bind_slot(&set->slots[i], memory, &definition->streams[i], ids, failure);
-        if (status != EC_OK)
-            return status;
-        count += set->slots[i].count;
-    }
-    if (count == 0)
+    for (size_t i = 0; i < set->slot_count && status == EC_OK; i++)
+        status = bind_slot(set, i, &definition->streams[i], ids, failure);
+    if (status == EC_OK && set->count == 0)
         return ec_fail(failure, EC_INVALID_ARGUMENT, "the command %s has no streams",
                        definition->name);
-    places = ec_arena_array(memory, count, sizeof *places);
-    if (places == NULL)
-        return out_of_memory(failure);
-    for (size_t i = 0; i < set->slot_count; i++)
-        for (size_t j = 0; j < set->slots[i].count; j++)
-            places[filled++] = (place){set->slots[i].ids[j], {i, j}};
-    qsort(places, count, sizeof *places, compare_places);
-    return unite(set, memory, places, count, failure);
-}
-
-ec_stream *ec_streams_find(const ec_stream_set *set, const char *id)
-{
-    return bsearch(id, set->streams, set->count, sizeof *set->streams, compare_id);
+    return status;
 }

@@ -1,67 +1,20 @@
 /*
- * wire.c: waiting for the server, never beyond a deadline.
+ * wire.c: round trips to the server, which take no longer than wanted.
  *
- * All of libpq is used without blocking, and poll() waits. At the deadline the statement is
- * cancelled and its last word awaited for a moment: an append that was carried out just then is a
- * success, not a timeout.
+ * All of libpq is used without blocking. A round trip is a pipeline of statements with one
+ * synchronisation at its end: the server skips what stands behind a statement that fails, and
+ * preparing a statement costs no round trip of its own.
+ *
+ * When the time is over, the statement under way is cancelled and its last word awaited for a
+ * moment: an append that was carried out just then is a success, not a timeout.
  */
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "connection.h"
 
-#define CANCEL_GRACE_US INT64_C(1000000)
-
-typedef enum { ARRIVED, LOST, LATE } arrival;
-
-int64_t ec_now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-int64_t ec_deadline_after(int64_t timeout_ms)
-{
-    int64_t now = ec_now_us();
-
-    return timeout_ms == 0 || timeout_ms > (INT64_MAX - now) / 1000 ? EC_NO_DEADLINE
-                                                                    : now + timeout_ms * 1000;
-}
-
-/* Milliseconds for poll(), rounded up so that it does not spin through the last one. */
-static int poll_timeout(int64_t deadline)
-{
-    int64_t left;
-
-    if (deadline == EC_NO_DEADLINE)
-        return -1;
-    left = deadline - ec_now_us();
-    if (left <= 0)
-        return 0;
-    return left / 1000 >= INT32_MAX ? INT32_MAX : (int)((left + 999) / 1000);
-}
-
-static arrival wait_for(PGconn *pg, short events, int64_t deadline)
-{
-    struct pollfd socket = {.fd = PQsocket(pg), .events = events};
-    int ready;
-
-    if (socket.fd < 0)
-        return LOST;
-    do {
-        int timeout = poll_timeout(deadline);
-
-        if (timeout == 0)
-            return LATE;
-        ready = poll(&socket, 1, timeout);
-    } while (ready == 0 || (ready < 0 && errno == EINTR));
-    return ready < 0 ? LOST : ARRIVED;
-}
+#define GRACE_MS 1000
 
 /* A library does not write to the program's stderr. */
 static void ignore_notice(void *argument, const PGresult *notice)
@@ -77,34 +30,42 @@ static void give_up(ec_connection *connection)
     memset(connection->prepared, 0, sizeof connection->prepared);
 }
 
-static ec_status lose(ec_connection *connection, ec_failure *failure)
+/* The connection broke. `error` is the last that the server said, or NULL. */
+static ec_status lose(ec_connection *connection, const PGresult *error, ec_failure *failure)
 {
-    ec_fail_from_connection(failure, connection->pg);
+    if (error != NULL && PQresultErrorField(error, PG_DIAG_SQLSTATE) != NULL) {
+        ec_fail_from_result(failure, error);
+        failure->status = EC_CONNECTION_LOST;
+    } else
+        ec_fail_from_connection(failure, connection->pg);
     give_up(connection);
     return EC_CONNECTION_LOST;
 }
 
-static arrival establish(PGconn *pg, int64_t deadline)
+/* ------------------------------------------------------------------ connecting */
+
+static ec_status establish(PGconn *pg, const ec_until *until)
 {
     PostgresPollingStatusType wanted = PGRES_POLLING_WRITING;
 
     while (PQstatus(pg) != CONNECTION_BAD && wanted != PGRES_POLLING_OK) {
-        arrival arrived =
-            wait_for(pg, wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
+        ec_status status =
+            ec_until_ready(until, PQsocket(pg), wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT);
 
-        if (arrived != ARRIVED)
-            return arrived;
+        if (status != EC_OK)
+            return status;
         wanted = PQconnectPoll(pg);
         if (wanted == PGRES_POLLING_FAILED)
-            return LOST;
+            return EC_CONNECTION_LOST;
     }
-    return wanted == PGRES_POLLING_OK ? ARRIVED : LOST;
+    return wanted == PGRES_POLLING_OK ? EC_OK : EC_CONNECTION_LOST;
 }
 
-ec_status ec_connection_open(ec_connection *connection, int64_t deadline, ec_failure *failure)
+ec_status ec_connection_open(ec_connection *connection, const ec_until *until, ec_failure *failure)
 {
     const char *const keywords[] = {"dbname", "client_encoding", "fallback_application_name", NULL};
     const char *const values[] = {connection->conninfo, "UTF8", "eventcore", NULL};
+    ec_status status;
 
     if (connection->pg != NULL && PQstatus(connection->pg) == CONNECTION_OK)
         return EC_OK;
@@ -114,47 +75,132 @@ ec_status ec_connection_open(ec_connection *connection, int64_t deadline, ec_fai
     connection->pg = PQconnectStartParams(keywords, values, 1);
     if (connection->pg == NULL)
         return ec_fail(failure, EC_NO_MEMORY, "out of memory for a connection");
-    switch (establish(connection->pg, deadline)) {
-    case ARRIVED:
+    status = establish(connection->pg, until);
+    if (status == EC_OK) {
         PQsetnonblocking(connection->pg, 1);
         PQsetNoticeReceiver(connection->pg, ignore_notice, NULL);
         return EC_OK;
-    case LATE:
-        give_up(connection);
-        return ec_fail(failure, EC_TIMEOUT, "no connection by the deadline");
-    case LOST:
-        break;
     }
-    return lose(connection, failure);
+    if (status == EC_CONNECTION_LOST)
+        return lose(connection, NULL, failure);
+    give_up(connection);
+    return ec_fail(failure, status,
+                   status == EC_CANCELLED ? "cancelled while connecting"
+                                          : "no connection by the deadline");
 }
 
-/*
- * Send what is buffered and receive until the statement is over. The first result is what it
- * gave; a server that is going away may add others.
- */
-static arrival receive(PGconn *pg, int64_t deadline, PGresult **result)
+/* ------------------------------------------------------------------ sending */
+
+/* What the server is going to answer: a result each. */
+typedef struct {
+    ec_statement statement;
+    enum { PREPARES, RUNS, GIVES_ROWS } does;
+} expected_result;
+
+typedef struct {
+    expected_result expected[2 * EC_MAX_CALLS];
+    size_t expected_count;
+    size_t received;
+    PGresult *rows;
+    PGresult *error; /* the first one */
+} reply;
+
+static void expect(reply *reply, ec_statement statement, int does)
 {
+    reply->expected[reply->expected_count++] = (expected_result){statement, does};
+}
+
+static bool send_call(ec_connection *connection, const ec_call *call, bool gives_rows, reply *reply)
+{
+    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const ec_statement_text *text = &ec_statements[call->statement];
+    bool sent = true;
+
+    if (text->name == NULL || connection->options.unprepared) {
+        sent = PQsendQueryParams(connection->pg, text->sql, text->parameter_count, text->types,
+                                 call->values, call->lengths, binary, 1);
+    } else {
+        if (!connection->prepared[call->statement]) {
+            expect(reply, call->statement, PREPARES);
+            sent = PQsendPrepare(connection->pg, text->name, text->sql, text->parameter_count,
+                                 text->types);
+        }
+        sent = sent && PQsendQueryPrepared(connection->pg, text->name, text->parameter_count,
+                                           call->values, call->lengths, binary, 1);
+    }
+    expect(reply, call->statement, gives_rows ? GIVES_ROWS : RUNS);
+    return sent;
+}
+
+static bool send_trip(ec_connection *connection, const ec_round_trip *trip, reply *reply)
+{
+    bool sent = PQenterPipelineMode(connection->pg);
+
+    for (size_t i = 0; i < trip->count && sent; i++)
+        sent = send_call(connection, &trip->calls[i], i == trip->rows_of, reply);
+    return sent && PQpipelineSync(connection->pg);
+}
+
+/* ------------------------------------------------------------------ receiving */
+
+static bool is_success(PGresult *result, const expected_result *expected)
+{
+    /* A COMMIT of what has failed succeeds, as a ROLLBACK. */
+    if (expected->statement == EC_STATEMENT_COMMIT)
+        return strcmp(PQcmdStatus(result), "COMMIT") == 0;
+    return PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+}
+
+/* Take a result over. */
+static void take_result(ec_connection *connection, reply *reply, PGresult *result)
+{
+    /* A server that is going away may add errors to what was asked for. */
+    bool asked_for = reply->received < reply->expected_count;
+    const expected_result *expected = &reply->expected[asked_for ? reply->received : 0];
+
+    reply->received++;
+    if (asked_for && is_success(result, expected)) {
+        if (expected->does == PREPARES)
+            connection->prepared[expected->statement] = true;
+        if (expected->does == GIVES_ROWS) {
+            reply->rows = result;
+            return;
+        }
+    } else if (reply->error == NULL && PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
+        reply->error = result;
+        return;
+    }
+    PQclear(result);
+}
+
+/* Send what is buffered and receive until the round trip is over. */
+static ec_status receive(ec_connection *connection, const ec_until *until, reply *reply)
+{
+    PGconn *pg = connection->pg;
+
     for (;;) {
         int unsent = PQflush(pg);
-        PGresult *next;
-        arrival arrived;
+        ec_status status;
 
         while (!PQisBusy(pg)) {
-            next = PQgetResult(pg);
-            if (next == NULL)
-                return PQstatus(pg) == CONNECTION_OK ? ARRIVED : LOST;
-            if (*result == NULL)
-                *result = next;
-            else
-                PQclear(next);
+            PGresult *result = PQgetResult(pg); /* NULL after each statement */
+
+            if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+                PQclear(result);
+                return PQexitPipelineMode(pg) ? EC_OK : EC_CONNECTION_LOST;
+            }
+            if (result != NULL)
+                take_result(connection, reply, result);
+            else if (PQstatus(pg) != CONNECTION_OK)
+                return EC_CONNECTION_LOST;
         }
         if (unsent < 0 && PQstatus(pg) != CONNECTION_OK)
-            return LOST;
-        arrived = wait_for(pg, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline);
-        if (arrived != ARRIVED)
-            return arrived;
+            return EC_CONNECTION_LOST;
+        status = ec_until_ready(until, PQsocket(pg), unsent > 0 ? POLLIN | POLLOUT : POLLIN);
+        if (status != EC_OK)
+            return status;
         if (!PQconsumeInput(pg) && PQstatus(pg) != CONNECTION_OK)
-            return LOST;
+            return EC_CONNECTION_LOST;
     }
 }
 
@@ -187,94 +233,103 @@ static void cancel(PGconn *pg)
     pthread_attr_destroy(&detached);
 }
 
+static bool was_cancelled(const reply *reply)
+{
+    const char *sqlstate = PQresultErrorField(reply->error, PG_DIAG_SQLSTATE);
+
+    return sqlstate != NULL && strcmp(sqlstate, "57014") == 0;
+}
+
 /*
- * Wait for the result of what was sent, or cancel it. EC_OK with a result, which may be an error;
- * EC_CONNECTION_LOST or EC_TIMEOUT without, and with the connection given up.
+ * Wait for the answer to what was sent, or cancel it. EC_OK with an answer, which may be an error;
+ * else without, and with the connection given up.
  */
-static ec_status await_result(ec_connection *connection, int64_t deadline, PGresult **result,
-                              ec_failure *failure)
+static ec_status await_reply(ec_connection *connection, const ec_until *until, reply *reply,
+                             ec_failure *failure)
 {
-    arrival arrived = receive(connection->pg, deadline, result);
+    ec_status status = receive(connection, until, reply);
 
-    if (arrived == LATE) {
+    if (status == EC_TIMEOUT || status == EC_CANCELLED) {
+        ec_status over = status;
+        ec_until grace = ec_until_after(GRACE_MS, NULL);
+
         cancel(connection->pg);
-        arrived = receive(connection->pg, ec_now_us() + CANCEL_GRACE_US, result);
+        status = receive(connection, &grace, reply);
+        if (status == EC_TIMEOUT) {
+            give_up(connection);
+            return ec_fail(failure, over, "no answer %s, nor to a request to cancel",
+                           over == EC_TIMEOUT ? "by the deadline" : "before it was cancelled");
+        }
+        /* The request came too late: it must not hit what is sent next. */
+        if (status == EC_OK && !was_cancelled(reply))
+            give_up(connection);
     }
-    if (arrived == ARRIVED)
-        return EC_OK;
-    PQclear(*result);
-    *result = NULL;
-    if (arrived == LOST)
-        return lose(connection, failure);
-    give_up(connection);
-    return ec_fail(failure, EC_TIMEOUT, "no answer by the deadline, nor to a cancellation");
+    return status == EC_OK ? EC_OK : lose(connection, reply->error, failure);
 }
 
-/* A statement that the deadline cancelled, and nothing else, has timed out. */
-static ec_status fail_from_result(ec_failure *failure, PGresult *result, int64_t deadline)
+/* A statement that was cancelled because the time was over, and nothing else, has timed out. */
+static ec_status fail_from_error(const reply *reply, const ec_until *until, ec_failure *failure)
 {
-    ec_fail_from_result(failure, result);
-    PQclear(result);
-    if (strcmp(failure->sqlstate, "57014") == 0 && ec_now_us() >= deadline)
-        ec_fail(failure, EC_TIMEOUT, "the deadline passed while the server was at work");
-    return failure->status;
+    ec_status over = ec_until_status(until);
+
+    if (over != EC_OK && was_cancelled(reply))
+        return ec_fail(failure, over, "%s while the server was at work",
+                       over == EC_TIMEOUT ? "the deadline passed" : "cancelled");
+    return ec_fail_from_result(failure, reply->error);
 }
 
-static ec_status prepare(ec_connection *connection, ec_statement statement, int64_t deadline,
-                         ec_failure *failure)
+ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *trip,
+                             const ec_until *until, ec_events **rows, ec_failure *failure,
+                             bool *maybe_done)
 {
-    const ec_statement_text *text = &ec_statements[statement];
-    PGresult *result = NULL;
+    reply reply = {.expected_count = 0};
     ec_status status;
 
-    if (!PQsendPrepare(connection->pg, text->name, text->sql, text->parameter_count, text->types))
-        return lose(connection, failure);
-    status = await_result(connection, deadline, &result, failure);
-    if (status != EC_OK)
-        return status;
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        return fail_from_result(failure, result, deadline);
-    PQclear(result);
-    connection->prepared[statement] = true;
-    return EC_OK;
+    *rows = NULL;
+    if (send_trip(connection, trip, &reply))
+        status = await_reply(connection, until, &reply, failure);
+    else
+        status = lose(connection, NULL, failure);
+    *maybe_done = status != EC_OK;
+    if (status == EC_OK && reply.error != NULL) {
+        status = fail_from_error(&reply, until, failure);
+        /* A server, or a pooler, that will not keep the connection, or has lost it. */
+        if (status == EC_CONNECTION_LOST) {
+            give_up(connection);
+            *maybe_done = true;
+        }
+    } else if (status == EC_OK && reply.rows != NULL) {
+        status = ec_rows_decode(rows, reply.rows, trip->calls[trip->rows_of].statement, failure);
+        reply.rows = NULL; /* taken over */
+        *maybe_done = status != EC_OK;
+    }
+    PQclear(reply.rows);
+    PQclear(reply.error);
+    return status;
 }
 
-static bool send_call(ec_connection *connection, const ec_call *call)
-{
-    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    const ec_statement_text *text = &ec_statements[call->statement];
-
-    if (connection->options.unprepared)
-        return PQsendQueryParams(connection->pg, text->sql, text->parameter_count, text->types,
-                                 call->values, call->lengths, binary, 1);
-    return PQsendQueryPrepared(connection->pg, text->name, text->parameter_count, call->values,
-                               call->lengths, binary, 1);
-}
-
-ec_status ec_connection_call(ec_connection *connection, const ec_call *call, int64_t deadline,
+ec_status ec_connection_call(ec_connection *connection, const ec_call *call, const ec_until *until,
                              ec_events **rows, ec_failure *failure, bool *maybe_done)
 {
-    PGresult *result = NULL;
-    ec_status status;
+    ec_round_trip trip = {.calls = {*call}, .count = 1};
 
-    *maybe_done = false;
-    if (!connection->options.unprepared && !connection->prepared[call->statement]) {
-        status = prepare(connection, call->statement, deadline, failure);
-        if (status != EC_OK)
-            return status;
-    }
-    if (!send_call(connection, call)) {
-        *maybe_done = true;
-        return lose(connection, failure);
-    }
-    status = await_result(connection, deadline, &result, failure);
-    if (status != EC_OK) {
-        *maybe_done = true;
-        return status;
-    }
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        return fail_from_result(failure, result, deadline);
-    status = ec_rows_decode(rows, result, call->statement, failure);
-    *maybe_done = status != EC_OK;
-    return status;
+    return ec_connection_send(connection, &trip, until, rows, failure, maybe_done);
+}
+
+void ec_connection_roll_back(ec_connection *connection)
+{
+    ec_round_trip trip = {
+        .calls = {{.statement = EC_STATEMENT_ROLLBACK}}, .count = 1, .rows_of = 1};
+    ec_until grace = ec_until_after(GRACE_MS, NULL);
+    ec_failure failure = {.status = EC_OK};
+    ec_events *rows;
+    bool maybe_done;
+
+    if (connection->pg == NULL || PQtransactionStatus(connection->pg) == PQTRANS_IDLE)
+        return;
+    ec_connection_send(connection, &trip, &grace, &rows, &failure, &maybe_done);
+    ec_events_free(rows);
+    ec_failure_clear(&failure);
+    if (connection->pg != NULL && PQtransactionStatus(connection->pg) != PQTRANS_IDLE)
+        give_up(connection);
 }

@@ -209,7 +209,7 @@ static void test_append_alone(void **state)
     const ec_stream_event events[] = {{"a", {.type = "T"}}, {"b", {.type = "T", .data = "[]"}}};
     const ec_expectation expected[] = {{"a", 1}, {"b", EC_EXPECT_NO_STREAM}};
 
-    ec_execution_start_append(&f->execution, events, 2, expected, 2, NULL, f->outcome);
+    ec_execution_start_append(&f->execution, events, 2, expected, 2, NULL, NULL, f->outcome);
     assert_int_equal(f->execution.step, EC_STEP_APPEND);
     feed_failure(f, EC_CONNECTION_LOST, "", true);
     resume(f);
@@ -222,7 +222,7 @@ static void test_append_alone(void **state)
     assert_string_equal(ec_event_data(ec_outcome_event(f->outcome, 1)), "[]");
 
     ec_execution_free(&f->execution);
-    ec_execution_start_append(&f->execution, events, 2, expected, 2, NULL, f->outcome);
+    ec_execution_start_append(&f->execution, events, 2, expected, 2, NULL, NULL, f->outcome);
     feed_conflict(f);
     assert_done(f, EC_VERSION_CONFLICT); /* repeating it alone can never succeed */
 }

@@ -159,7 +159,8 @@ static void test_reply_lost_after_commit(void **state)
     bool maybe_done, appending, lost = false;
     ec_arena memory = {NULL};
     ec_events *rows;
-    ec_call call;
+    ec_until for_ever = {EC_NO_DEADLINE, NULL};
+    ec_round_trip trip;
 
     assert_non_null(ec_outcome_prepare(&s->outcome));
     ec_execution_start(&execution, &transfer_definition, &s->streams, &command, &options, NULL,
@@ -170,9 +171,9 @@ static void test_reply_lost_after_commit(void **state)
             continue;
         }
         appending = execution.step == EC_STEP_APPEND;
-        assert_int_equal(ec_execution_encode(&execution, &call, &memory, &failure), EC_OK);
+        assert_int_equal(ec_execution_encode(&execution, &trip, &memory, &failure), EC_OK);
         assert_int_equal(
-            ec_connection_call(s->connection, &call, EC_NO_DEADLINE, &rows, &failure, &maybe_done),
+            ec_connection_send(s->connection, &trip, &for_ever, &rows, &failure, &maybe_done),
             EC_OK);
         if (appending && !lost) {
             lost = true;

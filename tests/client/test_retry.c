@@ -45,6 +45,20 @@ static void test_backoff_extremes(void **state)
     assert_in_range(ec_backoff_us(&defaults, INT32_MAX, UINT64_MAX), 0, 250000);
 }
 
+static void test_jitter(void **state)
+{
+    ec_execute_options some = defaults, none = defaults;
+
+    (void)state;
+    none.jitter_percent = 0;
+    some.jitter_percent = 25;
+    assert_int_equal(ec_backoff_us(&none, 3, 0), 4000);
+    assert_int_equal(ec_backoff_us(&none, 3, UINT64_MAX), 4000);
+    assert_int_equal(ec_backoff_us(&some, 3, 0), 3000);
+    assert_int_equal(ec_backoff_us(&some, 3, 1000), 4000);
+    assert_int_equal(ec_backoff_us(&some, 3, 1001), 3000);
+}
+
 static void test_retriable(void **state)
 {
     static const struct {
@@ -78,6 +92,10 @@ static void test_statuses(void **state)
     assert_int_equal(ec_status_from_sqlstate("VE001"), EC_VERSION_CONFLICT);
     assert_int_equal(ec_status_from_sqlstate("VE013"), EC_RELATION_MISMATCH);
     assert_int_equal(ec_status_from_sqlstate("40001"), EC_SERVER_ERROR);
+    assert_int_equal(ec_status_from_sqlstate("57P01"), EC_CONNECTION_LOST);
+    assert_int_equal(ec_status_from_sqlstate("57P03"), EC_CONNECTION_LOST);
+    assert_int_equal(ec_status_from_sqlstate("08006"), EC_CONNECTION_LOST);
+    assert_int_equal(ec_status_from_sqlstate("08P01"), EC_SERVER_ERROR);
     assert_int_equal(ec_status_from_sqlstate("XX000"), EC_SERVER_ERROR);
     assert_string_equal(ec_status_name(EC_OK), "ok");
     assert_string_equal(ec_status_name(EC_VERSION_CONFLICT), "version_conflict");
@@ -118,11 +136,9 @@ static void test_options_of_other_versions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_backoff_bounds),
-        cmocka_unit_test(test_backoff_extremes),
-        cmocka_unit_test(test_retriable),
-        cmocka_unit_test(test_statuses),
-        cmocka_unit_test(test_options_of_other_versions),
+        cmocka_unit_test(test_backoff_bounds), cmocka_unit_test(test_backoff_extremes),
+        cmocka_unit_test(test_jitter),         cmocka_unit_test(test_retriable),
+        cmocka_unit_test(test_statuses),       cmocka_unit_test(test_options_of_other_versions),
     };
 
     return cmocka_run_group_tests_name("retry", tests, NULL, NULL);

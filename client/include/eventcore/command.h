@@ -1,4 +1,7 @@
-/* command.h: commands: their declared streams, and what their callbacks can do */
+/**
+ * @file
+ * Commands: their declared streams, and what their callbacks can do.
+ */
 #ifndef EVENTCORE_COMMAND_H
 #define EVENTCORE_COMMAND_H
 
@@ -10,51 +13,53 @@
 extern "C" {
 #endif
 
-typedef struct ec_context ec_context; /* what `resolve` and `handle` work with; of one attempt */
+/** What `resolve` and `handle` work with. It lives until the callback returns. */
+typedef struct ec_context ec_context;
 
 /** How a command uses a declared stream. */
 typedef enum ec_stream_mode {
-    EC_MODE_writes,          /* read, checked, and may be written */
-    EC_MODE_reads,           /* read and checked */
-    EC_MODE_writes_optional, /* as writes, if it has an id */
-    EC_MODE_reads_optional,  /* as reads, if it has an id */
-    EC_MODE_writes_many,     /* a list of streams that may be written */
-    EC_MODE_reads_many       /* a list of streams that are only read */
+    EC_MODE_writes,          /**< read, checked, and may be written */
+    EC_MODE_reads,           /**< read and checked */
+    EC_MODE_writes_optional, /**< as writes, if it has an id */
+    EC_MODE_reads_optional,  /**< as reads, if it has an id */
+    EC_MODE_writes_many,     /**< a list of streams that may be written */
+    EC_MODE_reads_many       /**< a list of streams that are only read */
 } ec_stream_mode;
 
 /** The ids of a declared list of streams, each once. */
 typedef struct ec_ids {
-    const char *const *ids; /* never NULL: a list left unset is refused. See EC_NO_IDS */
-    size_t count;
+    const char *const *ids; /**< never NULL: a list left unset is refused. See EC_NO_IDS */
+    size_t count;           /**< the number of ids */
 } ec_ids;
 
 /** The initialiser of a list that is empty on purpose, for example because `resolve` fills it. */
 #define EC_NO_IDS                                                                                  \
     {                                                                                              \
-        (const char *const[1]){NULL}, 0                                                            \
+        ec_no_ids_, 0                                                                              \
     }
+static const char *const ec_no_ids_[1] EC_UNUSED = {NULL}; /* C++ has no compound literals */
 
 /** One declared slot: a stream (a `const char *` in the streams struct) or a list (an ec_ids). */
 typedef struct ec_stream_declaration {
-    const char *name;
-    ec_stream_mode mode;
-    size_t offset; /* of its field in the streams struct */
+    const char *name;    /**< for messages */
+    ec_stream_mode mode; /**< what it is for */
+    size_t offset;       /**< of its field in the streams struct */
 } ec_stream_declaration;
 
 /** A command as the library sees it. EC_COMMAND writes it; a binding may build it by hand. */
 typedef struct ec_definition {
-    size_t struct_size;
-    const char *name;
-    const ec_stream_declaration *streams;
-    size_t stream_count;
-    size_t state_size;
-    /* The types that `apply` knows; NULL: `apply` is given every event, with kind -1. */
+    size_t struct_size;                   /**< sizeof(ec_definition) */
+    const char *name;                     /**< for messages */
+    const ec_stream_declaration *streams; /**< one a slot */
+    size_t stream_count;                  /**< the number of slots */
+    size_t state_size;                    /**< of the state that `apply` folds into, in bytes */
+    /** The types that `apply` knows; NULL: `apply` is given every event, with kind -1. */
     const ec_event_types *event_types;
-    /* Fold one event into the state. Any status but EC_OK ends the execution with it. */
+    /** Fold one event into the state. Any status but EC_OK ends the execution with it. */
     ec_status (*apply)(const void *command, void *state, int kind, const ec_event *event);
-    /* Decide: write, reject or neither. Any status but EC_OK ends the execution with it. */
+    /** Decide: write, reject or neither. Any status but EC_OK ends the execution with it. */
     ec_status (*handle)(const void *command, const void *state, ec_context *context);
-    /* Discover streams: NULL if all are known before. See ec_discover(). */
+    /** Discover streams: NULL if all are known before. See ec_discover(). */
     ec_status (*resolve)(const void *command, const void *state, ec_context *context);
 } ec_definition;
 
@@ -63,19 +68,25 @@ typedef struct ec_definition {
 /**
  * Write an event, from `handle`. Nothing reaches the server before `handle` has returned EC_OK.
  * An error sticks: the command fails with it, whatever `handle` returns.
- * @param slot   the stream's or list's place in the declaration.
- * @param index  the stream's place in its list; 0 if the slot is one stream.
+ * @param context  what the callback was given.
+ * @param slot     the stream's or list's place in the declaration.
+ * @param index    the stream's place in its list; 0 if the slot is one stream.
+ * @param event    is copied.
  * @return EC_OK, EC_UNDECLARED_STREAM for an only-read slot or one that is not there,
  *         EC_UNBOUND_STREAM for an optional stream without an id, EC_INVALID_ARGUMENT for an index
- *         beyond the list, EC_INVALID_EVENT or EC_NO_MEMORY.
+ *         beyond the list or from `resolve`, EC_INVALID_EVENT or EC_NO_MEMORY.
  */
 EC_API ec_status ec_write(ec_context *context, size_t slot, size_t index,
                           const ec_new_event *event);
 
 /**
  * Write an event of a type, with data by a format of jansson's json_pack(), from `handle`.
- * @param format  such as `"{s:I, s:s}", "amount", amount, "note", note`, where I takes a
- *                `long long`; NULL: the data is {}.
+ * @param context  as for ec_write(), like `slot` and `index`.
+ * @param slot     the stream's or list's place in the declaration.
+ * @param index    the stream's place in its list.
+ * @param type     is copied.
+ * @param format   such as `"{s:I, s:s}", "amount", amount, "note", note`, where I takes a `long
+ *                 long`, and strings are copied; NULL: the data is {}.
  * @return as ec_write(), and EC_INVALID_ARGUMENT for a format that does not fit.
  */
 EC_API ec_status ec_record(ec_context *context, size_t slot, size_t index, const char *type,
@@ -87,10 +98,11 @@ EC_API ec_status ec_vrecord(ec_context *context, size_t slot, size_t index, cons
 
 /**
  * Reject the command, from `handle` or `resolve`: nothing is written. See EC_REQUIRE.
- * @param status  EC_REJECTED, EC_FORBIDDEN or EC_INVALID_COMMAND; another one fails the command
- *                with EC_INVALID_ARGUMENT.
- * @param code    for programs, such as "insufficient_funds".
- * @param format  for people, as for printf.
+ * @param context  what the callback was given.
+ * @param status   EC_REJECTED, EC_FORBIDDEN or EC_INVALID_COMMAND; another one fails the command
+ *                 with EC_INVALID_ARGUMENT.
+ * @param code     for programs, such as "insufficient_funds".
+ * @param format   for people, as for printf.
  * @return the status, to be returned from the callback.
  */
 EC_API ec_status ec_reject(ec_context *context, ec_status status, const char *code,
@@ -125,12 +137,18 @@ EC_API size_t ec_stream_count(const ec_context *context, size_t slot);
 /** The id of a stream; NULL if there is no such place. It lives until the attempt ends. */
 EC_API const char *ec_stream_id(const ec_context *context, size_t slot, size_t index);
 
-/** The version that a stream was read at, 0 without events; -1 if there is no such place. */
+/**
+ * The version that a stream was read at, 0 without events; -1 if there is no such place, or if it
+ * has just been discovered and is still to be read.
+ */
 EC_API int64_t ec_stream_version(const ec_context *context, size_t slot, size_t index);
 
 /**
  * Find a stream in a slot by its id.
- * @param index  is set to its place, unless NULL.
+ * @param context  what the callback was given.
+ * @param slot     the stream's or list's place in the declaration.
+ * @param id       what it is looked for by.
+ * @param index    is set to its place, unless NULL.
  * @return false if it is not there.
  */
 EC_API bool ec_stream_find(const ec_context *context, size_t slot, const char *id, size_t *index);
@@ -144,25 +162,27 @@ EC_API bool ec_stream_find(const ec_context *context, size_t slot, const char *i
  * `resolve` is called when all streams have been read and folded. If it adds ids, their streams
  * are read in one round trip, together with what has been added meanwhile to the others, so that
  * everything is as of one instant again; a zeroed state is folded again from the start, in global
- * order; and `resolve` is called again, until it adds nothing, at most EC_MAX_DISCOVERY_ROUNDS
- * times. What was added is checked like every declared stream. Each attempt starts from the ids
- * that were given.
+ * order; and `resolve` is called again, until it adds nothing. If it still adds something after
+ * EC_MAX_DISCOVERY_ROUNDS rounds, the command fails with EC_FAILED. What was added is checked like
+ * every declared stream. Each attempt starts from the ids that were given.
  *
- * @param id     is copied.
- * @param index  is set to the stream's place in the list, unless NULL.
+ * @param context  what `resolve` was given.
+ * @param slot     the list's place in the declaration.
+ * @param id       is copied.
+ * @param index    is set to the stream's place in the list, unless NULL.
  * @return EC_OK, EC_INVALID_ARGUMENT for a slot that is not a list, outside of `resolve` or for a
  *         NULL id, or EC_NO_MEMORY. An error sticks.
  */
 EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, size_t *index);
 
-#define EC_MAX_DISCOVERY_ROUNDS 10
+#define EC_MAX_DISCOVERY_ROUNDS 10 /**< see ec_discover() */
 
 #ifdef __cplusplus
 }
 #endif
 
-/*
- * EC_COMMAND(name, STREAMS, events, command_type, state_type) declares a command.
+/**
+ * Declare a command.
  *
  * STREAMS is a list of its streams, each of one of six kinds (see ec_stream_mode); `events` is a
  * list of event types declared with EC_EVENTS or EC_SOME_EVENTS:
@@ -219,6 +239,7 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
     EC_COMMAND_FUNCTIONS_(name, STREAMS, events, command_type, state_type, NULL)                   \
     struct name##_is_declared
 
+/** As EC_COMMAND, for a command that discovers streams. */
 #define EC_RESOLVING_COMMAND(name, STREAMS, events, command_type, state_type)                      \
     EC_COMMAND_TYPES_(name, STREAMS, events, command_type, state_type)                             \
     typedef struct {                                                                               \
@@ -244,6 +265,8 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
     }                                                                                              \
     EC_COMMAND_FUNCTIONS_(name, STREAMS, events, command_type, state_type, name##_call_resolve)    \
     struct name##_is_declared
+
+/** @cond the parts of EC_COMMAND */
 
 /* A type a kind of stream, a struct of ids, and a token a stream. */
 #define EC_COMMAND_TYPES_(name, STREAMS, events, command_type, state_type)                         \
@@ -348,23 +371,31 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
         return status;                                                                             \
     }
 
+/** @endcond */
+
 /**
  * Reject with a code and a printf message, and leave `handle` or `resolve`, unless the condition
- * holds: because a rule does not allow it (EC_REJECTED), because the caller is not allowed to
- * (EC_FORBIDDEN), or because the command is not valid in itself (EC_INVALID_COMMAND).
+ * holds: a rule does not allow it (EC_REJECTED).
  */
 #define EC_REQUIRE(ctx, condition, code, ...)                                                      \
     EC_REJECT_UNLESS_(ctx, condition, EC_REJECTED, code, __VA_ARGS__)
+
+/** As EC_REQUIRE: the caller is not allowed to (EC_FORBIDDEN). */
 #define EC_AUTHORIZE(ctx, condition, code, ...)                                                    \
     EC_REJECT_UNLESS_(ctx, condition, EC_FORBIDDEN, code, __VA_ARGS__)
+
+/** As EC_REQUIRE: the command is not valid in itself (EC_INVALID_COMMAND). */
 #define EC_VALIDATE(ctx, condition, code, ...)                                                     \
     EC_REJECT_UNLESS_(ctx, condition, EC_INVALID_COMMAND, code, __VA_ARGS__)
 
+/** @cond */
 #define EC_REJECT_UNLESS_(ctx, condition, status, code, ...)                                       \
     do {                                                                                           \
         if (!(condition))                                                                          \
             return ec_reject((ctx).context, status, code, __VA_ARGS__);                            \
     } while (0)
+
+/** @endcond */
 
 /** Whether an event that `apply` was given is in the stream, or the list, of this token. */
 #define EC_FROM(event, token) ec_event_in(event, (token).slot, NULL)
@@ -372,7 +403,7 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
 /** Whether a stream has an id: an optional one may have none. */
 #define EC_BOUND(ctx, token) (ec_stream_count((ctx).context, (token).slot) > 0)
 
-/* The parts of EC_COMMAND that are repeated for each stream. */
+/** @cond the parts of EC_COMMAND that are repeated for each stream */
 #define EC_TOKEN_TYPE_(name, kind)                                                                 \
     typedef struct {                                                                               \
         size_t slot;                                                                               \
@@ -388,5 +419,6 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
 #define EC_TOKEN_(name, kind, stream)                                                              \
     static const name##_##kind name##_##stream EC_UNUSED = {name##_##stream##_slot};
 #define EC_DECLARE_(name, kind, stream) {#stream, EC_MODE_##kind, offsetof(name##_streams, stream)},
+/** @endcond */
 
 #endif

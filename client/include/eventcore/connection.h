@@ -1,4 +1,7 @@
-/* connection.h: a connection to a store, and its last error */
+/**
+ * @file
+ * A connection to a store, and its last error.
+ */
 #ifndef EVENTCORE_CONNECTION_H
 #define EVENTCORE_CONNECTION_H
 
@@ -8,23 +11,25 @@
 extern "C" {
 #endif
 
-typedef struct ec_connection ec_connection; /* a connection to a store, with its last error */
+/** A connection to a store, with its last error; for one thread at a time. */
+typedef struct ec_connection ec_connection;
 
 /** A stream that was not at its expected version. */
 typedef struct ec_violation {
-    const char *stream_id;
-    int64_t expected; /* a version, or one of the EC_EXPECT_* values */
-    int64_t actual;   /* the version found; 0 = the stream does not exist */
+    const char *stream_id; /**< the stream */
+    int64_t expected;      /**< a version, or one of the EC_EXPECT_* values */
+    int64_t actual;        /**< the version found; 0 = the stream does not exist */
 } ec_violation;
 
 /** Options of ec_connect(). Initialise with EC_CONNECT_OPTIONS_INIT. */
 typedef struct ec_connect_options {
-    size_t struct_size;
-    const char *store;  /* NULL: the store `default` */
-    int64_t timeout_ms; /* for connecting, and for each ec_append and ec_read_*; 0: no limit */
-    bool unprepared;    /* no prepared statements, for a pooler in transaction mode */
+    size_t struct_size; /**< sizeof the struct, set by its initialiser */
+    const char *store;  /**< NULL: the store `default` */
+    int64_t timeout_ms; /**< for connecting, and for each ec_append and ec_read_*; 0: no limit */
+    bool unprepared;    /**< no prepared statements, for a pooler in transaction mode */
 } ec_connect_options;
 
+/** The defaults: the store `default`, no limit of time, prepared statements. */
 #define EC_CONNECT_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(ec_connect_options), NULL, 0, false                                                 \
@@ -47,7 +52,8 @@ EC_API void ec_close(ec_connection *connection);
 
 /**
  * Set the metadata of all that this connection writes from now on.
- * @param metadata  is copied; NULL: none.
+ * @param connection  of the thread that calls.
+ * @param metadata    is copied; NULL: none.
  * @return EC_OK, EC_INVALID_ARGUMENT for a traceparent that is not one, or EC_NO_MEMORY; on failure
  *         the former metadata stays.
  */

@@ -1,6 +1,6 @@
-/*
- * eventcore.h: commands over several event streams at once, on PostgreSQL with the extension
- * `eventcore`.
+/**
+ * @file
+ * Commands over several event streams at once, on PostgreSQL with the extension `eventcore`.
  *
  * Three calls to start:
  *
@@ -8,7 +8,7 @@
  *     transfer_execute(connection, &streams, &command, &outcome);
  *     ec_close(connection);
  *
- * where `transfer` is a command declared with EC_COMMAND (at the end of this file).
+ * where `transfer` is a command declared with EC_COMMAND.
  *
  * Rules that hold for every function:
  *
@@ -16,9 +16,12 @@
  * - The handle keeps the details of its last failure: ec_error_message() and its kin.
  * - One handle is one connection, used by one thread at a time. Handles share nothing, so
  *   threads with a handle each need no lock. An event list or an outcome belongs to no handle:
- *   it outlives its connection, and is likewise for one thread at a time.
+ *   it outlives its connection, and is likewise for one thread at a time. What takes none of them
+ *   may be called by any thread.
  * - Strings are UTF-8 and end with NUL. What goes in is copied unless its function says otherwise;
  *   what comes out belongs to the object it was asked of and lives as long as that object.
+ * - An options struct is set by its initialiser, which tells the library its size: a program works
+ *   with a newer library without being compiled anew.
  * - Times of day are microseconds since 1970-01-01 00:00 UTC, durations are milliseconds.
  */
 #ifndef EVENTCORE_H

@@ -1,4 +1,7 @@
-/* execute.h: executing commands: one, many in one append, many side by side */
+/**
+ * @file
+ * Executing commands: one, many in one append, many side by side.
+ */
 #ifndef EVENTCORE_EXECUTE_H
 #define EVENTCORE_EXECUTE_H
 
@@ -11,6 +14,7 @@ extern "C" {
 
 /* ------------------------------------------------------------------ cancellation */
 
+/** A switch that stops executions, for any number of connections and threads. */
 typedef struct ec_cancellation ec_cancellation;
 
 /**
@@ -36,30 +40,30 @@ EC_API void ec_cancellation_free(ec_cancellation *cancellation);
 
 /** A try that failed, for the decision on another one. */
 typedef struct ec_failed_attempt {
-    ec_status status;
-    const char *sqlstate; /* "" if the failure is not the server's */
-    const char *message;
-    int attempts;  /* tries so far, at least 1 */
-    int conflicts; /* of them lost to another writer */
+    ec_status status;     /**< how it failed */
+    const char *sqlstate; /**< "" if the failure is not the server's */
+    const char *message;  /**< in words */
+    int attempts;         /**< tries so far, at least 1 */
+    int conflicts;        /**< of them lost to another writer */
 } ec_failed_attempt;
 
 /** How a command is executed. Initialise with EC_EXECUTE_OPTIONS_INIT, or one of its kin. */
 typedef struct ec_execute_options {
-    size_t struct_size;
-    int max_attempts;            /* the first try included, at least 1 */
-    int lock_after;              /* after so many lost races the streams are locked before they are
-                                    read, so that the next one cannot be lost; 0: from the first try
-                                    on; -1: never */
-    int64_t backoff_base_ms;     /* before retry n at most base * 2^(n-1) ... */
-    int64_t backoff_cap_ms;      /* ... and never above the cap */
-    int jitter_percent;          /* how much of the pause is random: 100: all of it, 0: nothing */
-    int64_t deadline_ms;         /* for everything together, pauses included; 0: none */
-    bool verify;                 /* check the versions even if nothing is written */
-    const ec_metadata *metadata; /* for what this command writes; NULL: the connection's */
-    ec_cancellation *cancellation; /* NULL: none */
-    /* Asked before each retry of what the library would try again; NULL: always. */
+    size_t struct_size;      /**< sizeof the struct, set by its initialiser */
+    int max_attempts;        /**< the first try included, at least 1 */
+    int lock_after;          /**< after so many lost races the streams are locked before they are
+                                read, so that the next one cannot be lost; 0: from the first try
+                                on; -1: never */
+    int64_t backoff_base_ms; /**< before retry n at most base * 2^(n-1) ... */
+    int64_t backoff_cap_ms;  /**< ... and never above the cap */
+    int jitter_percent;      /**< how much of the pause is random: 100: all of it, 0: nothing */
+    int64_t deadline_ms;     /**< for everything together, pauses included; 0: none */
+    bool verify;             /**< check the versions even if nothing is written */
+    const ec_metadata *metadata;   /**< for what it writes; goes before the connection's */
+    ec_cancellation *cancellation; /**< NULL: none */
+    /** Asked before each retry of what the library would try again; NULL: always. */
     bool (*retry)(void *argument, const ec_failed_attempt *attempt);
-    void *retry_argument;
+    void *retry_argument; /**< is passed on to `retry` */
 } ec_execute_options;
 
 /** The default: 10 tries, locked after three lost races, pauses of 1 to 250 ms, no deadline. */
@@ -74,11 +78,13 @@ typedef struct ec_execute_options {
 /** One try, never again. */
 #define EC_EXECUTE_ONCE_INIT EC_EXECUTE_OPTIONS_(1, -1, 0, 0, 0)
 
+/** @cond the options of each kind */
 #define EC_EXECUTE_OPTIONS_(max_attempts, lock_after, base_ms, cap_ms, deadline_ms)                \
     {                                                                                              \
         sizeof(ec_execute_options), max_attempts, lock_after, base_ms, cap_ms, 100, deadline_ms,   \
             false, NULL, NULL, NULL, NULL                                                          \
     }
+/** @endcond */
 
 /* ------------------------------------------------------------------ one command */
 
@@ -90,16 +96,20 @@ typedef struct ec_execute_options {
  * Also tried again are serialization failures, deadlocks, exhausted lock memory and lost
  * connections. After a reply was lost the identical append is repeated first: a command is never
  * written twice. `apply`, `resolve` and `handle` run anew in each attempt: keep side effects out
- * of them.
+ * of them, and do not use the connection in them. When an attempt is locked (`lock_after`), its
+ * streams are locked in a transaction before they are read, which ends with the append: others that
+ * want to change them wait for as long as the callbacks take.
  *
  * When the deadline passes, or it is cancelled, the statement under way is cancelled. Events that
  * were appended just before that make a success; see also ec_outcome_in_doubt().
  *
- * @param streams  the struct with the ids that the definition's offsets refer to.
- * @param command  is passed on to `apply`, `resolve` and `handle`.
- * @param options  NULL: the defaults.
- * @param outcome  NULL if it is not wanted. Else *outcome is NULL, and an outcome is made, or an
- *                 outcome of an earlier call, which is reused. Free it with ec_outcome_free().
+ * @param connection  of the thread that calls.
+ * @param definition  lives until the call returns, like all that follows.
+ * @param streams     the struct with the ids that the definition's offsets refer to.
+ * @param command     is passed on to `apply`, `resolve` and `handle`.
+ * @param options     NULL: the defaults.
+ * @param outcome     NULL if it is not wanted. Else *outcome is NULL, and an outcome is made, or an
+ *                    outcome of an earlier call, which is reused. Free it with ec_outcome_free().
  * @return EC_OK; EC_REJECTED, EC_FORBIDDEN or EC_INVALID_COMMAND; EC_VERSION_CONFLICT when the
  *         attempts are used up; EC_TIMEOUT; EC_CANCELLED; EC_UNBOUND_STREAM, before anything is
  *         read; EC_UNKNOWN_EVENT; what `apply`, `resolve` or `handle` returned;
@@ -114,11 +124,12 @@ EC_API ec_status ec_execute(ec_connection *connection, const ec_definition *defi
 
 /** A command among many, and its result. The command's NAME_prepare() makes it. */
 typedef struct ec_command {
-    const ec_definition *definition;
-    const void *streams; /* as for ec_execute(); this and `command` live until the call returns */
-    const void *command;
-    ec_status status;    /* the result, as ec_execute() would have returned it */
-    ec_outcome *outcome; /* is made or reused as by ec_execute(); free it with ec_outcome_free() */
+    const ec_definition *definition; /**< NAME_definition */
+    const void *streams; /**< as for ec_execute(); this and `command` live until the call returns */
+    const void *command; /**< as for ec_execute() */
+    ec_status status;    /**< the result, as ec_execute() would have returned it */
+    ec_outcome
+        *outcome; /**< is made or reused as by ec_execute(); free it with ec_outcome_free() */
 } ec_command;
 
 /**
@@ -127,7 +138,10 @@ typedef struct ec_command {
  * the earlier ones of the batch write: it then stands or falls with them, and is tried again with
  * them. Only commands that lost a race are executed again.
  *
- * @param options  as for ec_execute(), for the whole batch; NULL: the defaults.
+ * @param connection  of the thread that calls.
+ * @param commands    their results are set.
+ * @param count       the number of commands.
+ * @param options     as for ec_execute(), for the whole batch; NULL: the defaults.
  * @return EC_OK if all commands are; else the status of the first one that is not, whose error the
  *         handle keeps. Look at each command's own.
  */

@@ -1,4 +1,7 @@
-/* outcome.h: what came of a command or an append */
+/**
+ * @file
+ * What came of a command or an append.
+ */
 #ifndef EVENTCORE_OUTCOME_H
 #define EVENTCORE_OUTCOME_H
 
@@ -8,9 +11,12 @@
 extern "C" {
 #endif
 
-typedef struct ec_outcome ec_outcome; /* belongs to no connection: outlives it */
-
-/* All of these take NULL, as a variable holds that no call has set: nothing was tried. */
+/**
+ * What came of a command or an append. It belongs to the caller, and outlives its connection; what
+ * it hands out lives until it is given to another call or freed. All functions take NULL, as a
+ * variable holds that no call has set: nothing was tried.
+ */
+typedef struct ec_outcome ec_outcome;
 
 /** How often the command was tried: 1 if at once. A repeated append counts as a try. */
 EC_API int ec_outcome_attempts(const ec_outcome *outcome);
@@ -30,8 +36,10 @@ EC_API size_t ec_outcome_violation_count(const ec_outcome *outcome);
 /** One of them; NULL if there are not so many. */
 EC_API const ec_violation *ec_outcome_violation(const ec_outcome *outcome, size_t index);
 
-/** The status of the call, and its error in words ("" for EC_OK). */
+/** The status of the call. */
 EC_API ec_status ec_outcome_status(const ec_outcome *outcome);
+
+/** The error of the call in words; "" for EC_OK. Never NULL. */
 EC_API const char *ec_outcome_message(const ec_outcome *outcome);
 
 /** The code that a rejection was made with; NULL if the command was not rejected. */

@@ -1,4 +1,7 @@
-/* status.h: statuses, and identifiers */
+/**
+ * @file
+ * Statuses, and identifiers.
+ */
 #ifndef EVENTCORE_STATUS_H
 #define EVENTCORE_STATUS_H
 
@@ -10,11 +13,14 @@
 extern "C" {
 #endif
 
+/** Marks what the library exports. */
 #define EC_API __attribute__((__visibility__("default")))
+/** What a header makes may stay unused. */
 #define EC_UNUSED __attribute__((__unused__))
+/** The compiler checks the arguments of a printf format. */
 #define EC_PRINTF(format_at, first_at) __attribute__((__format__(__printf__, format_at, first_at)))
 
-/*
+/**
  * Statuses: X(NAME, name, number, description). Those from 101 on are the store's own errors, 100
  * more than the number in their SQLSTATE (VE001 is 101).
  */
@@ -65,15 +71,18 @@ extern "C" {
     X(PROJECTION_UNUSABLE, projection_unusable, 138, "a projection's owner or handler is gone")    \
     X(PROJECTION_RECURSION, projection_recursion, 139, "a projection reacts to itself, endlessly")
 
+/** A result: those of EC_STATUSES. EC_OK is zero. */
 typedef enum ec_status {
+/** @cond */
 #define EC_STATUS_(NAME, name, number, description) EC_##NAME = number,
     EC_STATUSES(EC_STATUS_)
 #undef EC_STATUS_
+    /** @endcond */
 } ec_status;
 
 /** A UUID in network byte order. */
 typedef struct ec_uuid {
-    uint8_t bytes[16];
+    uint8_t bytes[16]; /**< as they are written, from left to right */
 } ec_uuid;
 
 /** Whether the status is a rejection: EC_REJECTED, EC_FORBIDDEN or EC_INVALID_COMMAND. */
@@ -94,7 +103,7 @@ EC_API const char *ec_version(void);
  */
 EC_API ec_status ec_uuid_new(ec_uuid *uuid);
 
-#define EC_UUID_TEXT_SIZE 37
+#define EC_UUID_TEXT_SIZE 37 /**< 36 characters and a NUL */
 
 /** Write a UUID as 36 lower-case characters and a NUL. */
 EC_API void ec_uuid_format(const ec_uuid *uuid, char text[EC_UUID_TEXT_SIZE]);
