@@ -18,7 +18,7 @@ typedef enum ec_statement {
     EC_STATEMENT_COUNT
 } ec_statement;
 
-#define EC_MAX_PARAMETERS 9
+#define EC_MAX_PARAMETERS 11
 
 /* Parameters are in binary format; the values live in the arena that they were encoded into. */
 typedef struct ec_call {
@@ -52,7 +52,7 @@ ec_status ec_call_read_stream(ec_call *call, ec_arena *memory, const char *strea
                               const ec_read_options *options, const char *store,
                               ec_failure *failure);
 
-ec_status ec_call_read_all(ec_call *call, ec_arena *memory, int64_t after, int64_t max_count,
+ec_status ec_call_read_all(ec_call *call, ec_arena *memory, const ec_log_options *options,
                            const char *store, ec_failure *failure);
 
 ec_status ec_call_lock_streams(ec_call *call, ec_arena *memory, const char *const *written,

@@ -17,12 +17,13 @@ typedef struct ec_read_options {
     int64_t after_version; /**< exclusive; 0: from the beginning, or backward from the end */
     int64_t max_count;     /**< 0: no limit */
     bool backward;         /**< latest first; after_version then is the version to stay below */
+    int chunk_size;        /**< of ec_iterate_stream() alone: events a round trip, at least 1 */
 } ec_read_options;
 
 /** The defaults: everything, forward. */
 #define EC_READ_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(ec_read_options), 0, 0, false                                                       \
+        sizeof(ec_read_options), 0, 0, false, 1000                                                 \
     }
 
 /**
