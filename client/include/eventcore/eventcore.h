@@ -34,6 +34,7 @@
 #include "execute.h"
 #include "iterator.h"
 #include "outcome.h"
+#include "pool.h"
 #include "read.h"
 #include "status.h"
 
