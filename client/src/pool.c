@@ -361,8 +361,7 @@ void ec_pool_release(ec_pool *pool, ec_connection *connection)
     }
     connection->pool = NULL;
     if (is_reusable(connection)) {
-        ec_set_metadata(connection, NULL);
-        ec_failure_clear(&connection->failure);
+        ec_set_metadata(connection, NULL); /* and with it the last error */
     } else {
         ec_close(connection);
         connection = NULL;

@@ -305,7 +305,6 @@ static void test_lost_connection(void **state)
     log.chunk_size = stream.chunk_size = 3;
     for (int way = 0; way < 4; way++) {
         bool backward = way / 2 == 1;
-        int lost = 0;
 
         log.backward = stream.backward = backward;
         if (way % 2 == 0)
@@ -314,11 +313,12 @@ static void test_lost_connection(void **state)
             iterate_stream(f, "a-1", &stream);
         for (int i = 1; i <= 10; i++) {
             assert_int_equal(ec_event_version(next(f)), backward ? 11 - i : i);
-            run_sql(f->sql, "SELECT pg_terminate_backend(%d, 10000)", backend_of(f->connection));
-            lost++;
+            run_sql(f->sql,
+                    "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
+                    " WHERE pid = %d",
+                    backend_of(f->connection));
         }
         assert_null(next(f));
-        assert_int_equal(lost, 10);
         assert_int_equal(ec_error_status(f->connection), EC_OK);
     }
 }
@@ -488,7 +488,7 @@ static void test_constant_memory(void **state)
         }
     }
     assert_null(next(f));
-    assert_true(most < first + first / 10);
+    assert_true(most <= first + first / 10); /* both 0 under some sanitizers */
 }
 
 int main(void)
