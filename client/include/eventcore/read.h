@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/** Options of ec_read_stream(). Initialise with EC_READ_OPTIONS_INIT. */
+/** Options of ec_read_stream() and ec_iterate_stream(). Initialise with EC_READ_OPTIONS_INIT. */
 typedef struct ec_read_options {
     size_t struct_size;    /**< sizeof the struct, set by its initialiser */
     int64_t after_version; /**< exclusive; 0: from the beginning, or backward from the end */
