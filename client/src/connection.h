@@ -14,7 +14,12 @@ struct ec_connection {
     ec_arena metadata_memory;
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
+    ec_pool *pool;                     /* that lent it; NULL: none */
 };
+
+/* As ec_connect(), but without connecting. EC_OK, EC_INVALID_ARGUMENT or EC_NO_MEMORY. */
+ec_status ec_connection_new(ec_connection **connection, const char *conninfo,
+                            const ec_connect_options *options);
 
 /* Connect unless connected. EC_OK, EC_CONNECTION_LOST, EC_TIMEOUT or EC_CANCELLED. */
 ec_status ec_connection_open(ec_connection *connection, const ec_until *until, ec_failure *failure);

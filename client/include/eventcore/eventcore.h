@@ -32,7 +32,9 @@
 #include "connection.h"
 #include "event.h"
 #include "execute.h"
+#include "iterator.h"
 #include "outcome.h"
+#include "pool.h"
 #include "read.h"
 #include "status.h"
 
