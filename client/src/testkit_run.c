@@ -153,6 +153,7 @@ static ec_status drive(ec_test *test, ec_execution *execution)
     }
     status = execution->failure.status;
     ec_execution_free(execution);
+    ec_outcome_forget(test->outcome);
     memset(test->turns, 0, sizeof test->turns);
     return status;
 }
@@ -163,7 +164,9 @@ static ec_status refuse_call(ec_test *test, ec_status status, const char *messag
 
     ec_fail(&failure, status, "%s", message);
     ec_outcome_end(test->outcome, &failure);
+    ec_outcome_forget(test->outcome);
     ec_failure_clear(&failure);
+    memset(test->turns, 0, sizeof test->turns);
     return status;
 }
 

@@ -154,8 +154,8 @@ EC_API ec_status ec_event_read_metadata(const ec_event *event, ec_metadata *meta
  * it has none), its event id as causation id, its user and its traceparent (unless it is not valid:
  * who receives such a one starts a trace anew).
  * @param event     what is reacted to, from a list or an outcome, by one thread at a time.
- * @param metadata  is filled; its strings live as long as the event. An outcome's events end when
- *                  the outcome is given to the next call: give that one another.
+ * @param metadata  is filled; its strings live as long as the event; an outcome's events until the
+ *                  next call that it is given to has ended.
  * @return as ec_event_read_metadata().
  */
 EC_API ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metadata);
