@@ -111,7 +111,8 @@ static bool note_pause(ec_test *test, int64_t pause_us)
 static ec_status time_status(const ec_execution *execution, int64_t passed_us)
 {
     const ec_execute_options *options = &execution->options;
-    int64_t until_us = passed_us + (execution->step == EC_STEP_SLEEP ? execution->delay_us : 0);
+    int64_t pause_us = execution->step == EC_STEP_SLEEP ? execution->delay_us : 0;
+    int64_t until_us = pause_us > INT64_MAX - passed_us ? INT64_MAX : passed_us + pause_us;
 
     if (options->cancellation != NULL && ec_is_cancelled(options->cancellation))
         return EC_CANCELLED;
@@ -146,7 +147,9 @@ static ec_status drive(ec_test *test, ec_execution *execution)
         if (status != EC_OK)
             stop(execution, status);
         else if (sleeps) {
-            passed_us += execution->delay_us;
+            passed_us = execution->delay_us > INT64_MAX - passed_us
+                            ? INT64_MAX
+                            : passed_us + execution->delay_us;
             ec_execution_resume(execution);
         } else
             do_step(test, execution);
