@@ -77,10 +77,10 @@ ec_status ec_connection_open(ec_connection *connection, const ec_until *until, e
     connection->pg = PQconnectStartParams(keywords, values, 1);
     if (connection->pg == NULL)
         return ec_fail(failure, EC_NO_MEMORY, "out of memory for a connection");
+    PQsetNoticeReceiver(connection->pg, ignore_notice, NULL);
     status = establish(connection->pg, until);
     if (status == EC_OK) {
         PQsetnonblocking(connection->pg, 1);
-        PQsetNoticeReceiver(connection->pg, ignore_notice, NULL);
         return EC_OK;
     }
     if (status == EC_CONNECTION_LOST)
