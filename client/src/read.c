@@ -53,6 +53,8 @@ ec_status ec_read_streams(ec_connection *connection, const char *const *stream_i
     ec_status status;
 
     *events = NULL;
+    if (stream_ids == NULL && stream_count > 0)
+        return ec_fail(failure, EC_INVALID_ARGUMENT, "stream_ids is NULL, of %zu", stream_count);
     status = ec_call_read_streams(&call, &memory, stream_ids, stream_count, after_versions,
                                   connection->store, failure);
     if (status == EC_OK)

@@ -138,11 +138,23 @@ static void test_append_misuse(void **state)
 {
     struct server *s = *state;
     const ec_stream_event homeless = {NULL, {.type = "T"}}, untyped = {s->a, {.data = "{}"}};
+    const ec_stream_event lacking = {s->a, {.type = "T", .payload_size = 3}};
+    ec_events *events;
 
     assert_status(s->connection, ec_append(s->connection, &homeless, 1, NULL, 0, NULL),
                   EC_INVALID_ARGUMENT);
     assert_status(s->connection, ec_append(s->connection, &untyped, 1, NULL, 0, NULL),
                   EC_INVALID_EVENT);
+    assert_status(s->connection, ec_append(s->connection, &lacking, 1, NULL, 0, NULL),
+                  EC_INVALID_EVENT);
+    assert_status(s->connection, ec_append(s->connection, NULL, 1, NULL, 0, NULL),
+                  EC_INVALID_ARGUMENT);
+    assert_int_equal(version_of(s->sql, s->a), 1);
+    assert_status(s->connection, ec_read_streams(s->connection, NULL, 1, NULL, &events),
+                  EC_INVALID_ARGUMENT);
+    assert_int_equal(ec_events_count(events), 0);
+    assert_null(ec_events_at(events, 0));
+    assert_int_equal(ec_events_stream_version(events, s->a), -1);
 }
 
 /* The versions that a read gives, as digits. */

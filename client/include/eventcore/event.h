@@ -16,7 +16,10 @@ extern "C" {
 /** An event that was read or appended. It belongs to the list or the outcome that it is in. */
 typedef struct ec_event ec_event;
 
-/** A list of events that were read. It belongs to the caller: free it with ec_events_free(). */
+/**
+ * A list of events that were read. It belongs to the caller: free it with ec_events_free(). NULL,
+ * what a read that failed leaves behind, is an empty list.
+ */
 typedef struct ec_events ec_events;
 
 /**
@@ -102,7 +105,7 @@ EC_API const ec_event *ec_events_at(const ec_events *events, size_t index);
  */
 EC_API int64_t ec_events_stream_version(const ec_events *events, const char *stream_id);
 
-/** Free a list with its events. NULL is allowed. */
+/** Free a list with its events. */
 EC_API void ec_events_free(ec_events *events);
 
 /* ------------------------------------------------------------------ types of events */
