@@ -65,6 +65,9 @@ ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_state
 /* Ask the server to stop what it is at, as far as that goes. */
 void ec_pipeline_cancel(ec_connection *connection);
 
+/* Give the connection up, whatever may still be on its way to it. */
+void ec_pipeline_abandon(ec_connection *connection);
+
 /* Leave pipeline mode; the connection is given up if results are still to come. */
 void ec_pipeline_leave(ec_connection *connection);
 /* Leave the transaction, if the connection is in one; if that does not work, give it up. */

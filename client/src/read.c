@@ -7,19 +7,20 @@
 ec_status ec_read_rows(ec_connection *connection, const ec_call *call, ec_events **events)
 {
     ec_until until = ec_until_after(connection->options.timeout_ms, NULL);
-    ec_failure *failure = &connection->failure;
+    ec_failure failure = {.status = EC_OK}; /* in the last one the call's ids may lie */
     ec_status status;
     bool maybe_done;
 
     for (int try = 0; try < 2; try++) {
-        status = ec_connection_open(connection, &until, failure);
+        status = ec_connection_open(connection, &until, &failure);
         if (status == EC_OK)
-            status = ec_connection_call(connection, call, &until, events, failure, &maybe_done);
-        if (status == EC_OK || !ec_is_retriable(failure))
+            status = ec_connection_call(connection, call, &until, events, &failure, &maybe_done);
+        if (status == EC_OK || !ec_is_retriable(&failure))
             break;
     }
     if (status == EC_OK)
-        ec_failure_clear(failure);
+        ec_failure_clear(&failure);
+    ec_failure_move(&connection->failure, &failure);
     return status;
 }
 
@@ -52,6 +53,8 @@ ec_status ec_read_streams(ec_connection *connection, const char *const *stream_i
     ec_status status;
 
     *events = NULL;
+    if (stream_ids == NULL && stream_count > 0)
+        return ec_fail(failure, EC_INVALID_ARGUMENT, "stream_ids is NULL, of %zu", stream_count);
     status = ec_call_read_streams(&call, &memory, stream_ids, stream_count, after_versions,
                                   connection->store, failure);
     if (status == EC_OK)

@@ -2,6 +2,7 @@
 #include "bank.h"
 
 #include <eventcore/testkit.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -250,6 +251,43 @@ static void test_environment(void **state)
     set_or_unset("PG_CONFIG", pg_config);
 }
 
+/* A program without standard files: what the library opens must not be taken for them. */
+static void test_no_standard_files(void **state)
+{
+    int status;
+    pid_t child;
+
+    (void)state;
+    child = fork();
+    if (child == 0) {
+        ec_test_server *server;
+        ec_status started;
+
+        for (int i = 0; i < 3; i++)
+            close(i);
+        started = ec_test_server_start(&server, NULL);
+        ec_test_server_stop(server);
+        _exit(started == EC_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Root makes the directory where the server's user may not be. */
+static void test_forbidden_directory(void **state)
+{
+    char directory[] = "/tmp/forbidden.XXXXXX", *tmpdir = copy_of("TMPDIR");
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_non_null(mkdtemp(directory)); /* for root alone */
+    setenv("TMPDIR", directory, 1);
+    assert_fails(NULL, EC_FAILED, "cannot enter $TMPDIR");
+    set_or_unset("TMPDIR", tmpdir);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 static void test_bad_options(void **state)
 {
     ec_test_server_options options = {.struct_size = 0};
@@ -284,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_command),           cmocka_unit_test(test_two_servers),
         cmocka_unit_test(test_program_is_killed), cmocka_unit_test(test_programs_fail),
         cmocka_unit_test(test_server_fails),      cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_no_standard_files), cmocka_unit_test(test_forbidden_directory),
         cmocka_unit_test(test_bad_options),
     };
 

@@ -89,6 +89,7 @@ static void test_failed_read(void **state)
 
 static void test_server_errors(void **state)
 {
+    ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
     static const struct {
         const char *sqlstate;
         ec_status status; /* EC_OK: tried again */
@@ -108,6 +109,13 @@ static void test_server_errors(void **state)
         EC_THEN_TRIED(k->test, cases[i].status == EC_OK ? 2 : 1, 0);
         assert_passed(k);
     }
+    /* A server that goes away may have done it. */
+    options.max_attempts = 1;
+    ec_test_fail_with(k->test, EC_TEST_APPEND, "57P01");
+    EC_WHEN_WITH(k->test, &options, transfer, &k->streams, &k->command);
+    EC_THEN_FAILED(k->test, EC_CONNECTION_LOST);
+    assert_true(ec_outcome_in_doubt(ec_test_outcome(k->test)));
+    assert_passed(k);
     assert_false(ec_test_fail_with(k->test, EC_TEST_APPEND, "4000"));
     assert_false(ec_test_fail_with(k->test, EC_TEST_APPEND, "40p01"));
     assert_false(ec_test_fail_with(k->test, EC_TEST_APPEND, "00000"));
