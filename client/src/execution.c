@@ -109,10 +109,6 @@ static void retry_after(ec_execution *execution, ec_failure *failure)
     if (!ec_random(&random, sizeof random))
         random = UINT64_MAX / 2;
     execution->delay_us = ec_backoff_us(&execution->options, execution->outcome->attempts, random);
-    /* Who now waits for a lock need not wait before that. */
-    if (ec_is_lost_race(failure) && !execution->locked && !execution->in_doubt &&
-        is_locked_next(execution))
-        execution->delay_us = 0;
     execution->step = EC_STEP_SLEEP;
     ec_failure_move(&execution->failure, failure); /* in case the deadline comes first */
 }

@@ -48,7 +48,7 @@ void ec_heat_note(ec_heat *heat, const char *name, int lock_after, int lost_race
     int most = (lock_after < MOST_LOST ? lock_after : MOST_LOST) * PERIOD;
 
     for (; lost_races > 0 && *kind < most; lost_races--)
-        *kind = (uint16_t)(*kind + PERIOD);
+        *kind = (uint16_t)(*kind + PERIOD < most ? *kind + PERIOD : most);
     if (*kind > 0)
         --*kind;
 }
