@@ -102,7 +102,7 @@ static void test_always_and_never(void **state)
 static void test_full_table(void **state)
 {
     ec_heat heat = {{0}};
-    char name[16];
+    char name[32];
     int hot = 0;
 
     (void)state;
