@@ -1,9 +1,9 @@
 /*
  * heat.c: learning from lost races when to lock from the first try on.
  *
- * To lock costs little, and to lose a race costs a whole attempt; so locking pays for a command
- * that would lose more often than once in some PERIOD executions. Who can tell beforehand? Those
- * that came before on this connection. A lost race makes commands of its kind hotter by PERIOD, an
+ * To lose a race costs a whole attempt; to lock costs a part of one, but always. So locking pays
+ * for commands that often lose, and for no others. Who can tell beforehand? Those that came before
+ * on this connection. A lost race makes commands of its kind hotter by PERIOD, an
  * execution makes them cooler by 1. So if they lose more often than once in PERIOD executions the
  * heat grows, else it vanishes. Every PERIOD of heat, or part of it, counts as one race lost in
  * advance: with lock_after = 3, for example,
