@@ -325,6 +325,7 @@ ec_status ec_execute_batch(ec_connection *connection, ec_command *commands, size
     batch.active = calloc(count == 0 ? 1 : count, sizeof *batch.active);
     for (size_t i = 0; i < count; i++) {
         ec_command_list_start(&batch.list, i);
+        batch.list.executions[i].fleeting = true;
         if (batch.members == NULL || batch.active == NULL) {
             if (batch.list.executions[i].step != EC_STEP_DONE)
                 ec_batch_fail_out_of_memory(&batch, i);

@@ -6,8 +6,11 @@
 #include "metadata.h"
 #include "streams.h"
 
-/* The first read, and one after each round of discovery. */
-#define EC_MAX_REPLIES (EC_MAX_DISCOVERY_ROUNDS + 1)
+/* Of an attempt: the first read, and one after each round of discovery. */
+#define EC_MAX_READS (EC_MAX_DISCOVERY_ROUNDS + 1)
+/* And those that attempts before it have left. */
+#define EC_MAX_KEPT_REPLIES 10
+#define EC_MAX_REPLIES (EC_MAX_KEPT_REPLIES + EC_MAX_READS)
 
 struct ec_context {
     ec_stream_set *streams;

@@ -2,6 +2,7 @@
 #ifndef EC_CONNECTION_H
 #define EC_CONNECTION_H
 
+#include "heat.h"
 #include "statement.h"
 #include "until.h"
 
@@ -12,6 +13,7 @@ struct ec_connection {
     ec_connect_options options;
     ec_metadata metadata; /* of all that is written, in metadata_memory */
     ec_arena metadata_memory;
+    ec_heat heat;                      /* of the commands executed */
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
     ec_pool *pool;                     /* that lent it; NULL: none */

@@ -89,10 +89,14 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
         ec_until until = ec_until_after(options.deadline_ms, options.cancellation);
         ec_metadata metadata = ec_metadata_merge(options.metadata, &connection->metadata);
 
+        int lock_after = options.lock_after;
+
         options.metadata = &metadata;
+        options.lock_after = ec_heat_lock_after(&connection->heat, definition->name, lock_after);
         ec_execution_start(&execution, definition, streams, command, &options, connection->store,
                            made);
         status = drive(&execution, connection, &until);
+        ec_heat_note(&connection->heat, definition->name, lock_after, execution.lost_races);
     }
     ec_outcome_forget(made);
     ec_outcome_free(unwanted);

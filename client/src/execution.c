@@ -15,6 +15,12 @@
  * An attempt that is locked before it reads cannot lose a race. If `resolve` adds to its streams,
  * the locks are given up and the larger set is locked, in the one order that knows no deadlock;
  * what was read before stays true, and what came behind it is read as in any other round.
+ *
+ * Who has lost a race reads only what is new: what an attempt has read stays true, and the next one
+ * folds it again from the start, with the events behind it. (An event may become visible behind
+ * those of other streams that stand after it in the log, so that the state cannot just go on.) Not
+ * so if streams were discovered, which the next attempt may not need; nor if the connection was
+ * lost, or a stream is shorter than it was: a server that took over may not have all that was read.
  */
 #include "execution.h"
 
@@ -45,11 +51,27 @@ static void finish_out_of_memory(ec_execution *execution)
     finish(execution);
 }
 
-static void end_attempt(ec_execution *execution)
+static void free_replies(ec_execution *execution)
 {
     for (size_t i = 0; i < execution->reply_count; i++)
         ec_events_free(execution->replies[i]);
     execution->reply_count = 0;
+}
+
+/* Keep what was read for the next attempt, or else forget it. */
+static void end_attempt(ec_execution *execution)
+{
+    ec_stream_set *given = &execution->given;
+    bool keeps = !execution->rereads && !execution->fleeting &&
+                 execution->streams.count == given->count &&
+                 execution->reply_count <= EC_MAX_KEPT_REPLIES;
+
+    if (!keeps)
+        free_replies(execution);
+    for (size_t i = 0; i < given->count; i++)
+        given->streams[i].version = keeps ? execution->streams.streams[i].version : 0;
+    execution->kept_count = execution->reply_count;
+    execution->rereads = false;
     ec_context_reset(&execution->context);
 }
 
@@ -79,6 +101,8 @@ static void begin_attempt(ec_execution *execution)
         finish_out_of_memory(execution);
         return;
     }
+    for (size_t i = 0; i < execution->given.count; i++)
+        execution->streams.streams[i].version = execution->given.streams[i].version;
     execution->step = EC_STEP_READ;
 }
 
@@ -200,7 +224,8 @@ static ec_status resolve(ec_execution *execution)
     status = definition->resolve(execution->command, execution->state, context);
     context->resolving = false;
     status = callback_status(execution, status, "resolver");
-    if (status == EC_OK && context->discovered > 0 && execution->reply_count == EC_MAX_REPLIES)
+    if (status == EC_OK && context->discovered > 0 &&
+        execution->reply_count - execution->kept_count == EC_MAX_READS)
         status = ec_fail(&context->failure, EC_FAILED,
                          "%s: its resolver still adds streams after %d rounds", definition->name,
                          EC_MAX_DISCOVERY_ROUNDS);
@@ -286,6 +311,8 @@ static void take_conflict(ec_execution *execution, const ec_events *rows)
             "%zu streams not at the expected version, the first: %s is at %lld, not %lld",
             rows->row_count, first->event.stream_id, (long long)first->actual,
             (long long)first->expected);
+    for (size_t i = 0; i < rows->row_count; i++)
+        execution->rereads |= rows->rows[i].actual < rows->rows[i].expected;
     failure.violations = ec_violations_of(rows, &failure.memory);
     failure.violation_count = rows->row_count;
     if (failure.violations == NULL || !ec_outcome_conflict(execution->outcome, rows)) {
@@ -350,6 +377,7 @@ void ec_execution_failed(ec_execution *execution, ec_failure *failure, bool mayb
 {
     if (execution->step == EC_STEP_APPEND && maybe_done)
         execution->in_doubt = true;
+    execution->rereads |= !ec_is_lost_race(failure);
     if (ec_is_retriable(failure))
         retry_after(execution, failure);
     else
@@ -364,7 +392,8 @@ void ec_execution_resume(ec_execution *execution)
 
 void ec_execution_free(ec_execution *execution)
 {
-    end_attempt(execution);
+    free_replies(execution);
+    ec_context_reset(&execution->context);
     ec_arena_free(&execution->memory);
     ec_failure_clear(&execution->failure);
 }

@@ -36,16 +36,20 @@ typedef struct ec_execution {
     ec_execute_options options;
     ec_outcome *outcome;
     ec_arena memory;            /* of the whole execution */
-    ec_stream_set given;        /* the streams that an attempt starts with */
+    ec_stream_set given;        /* the streams that an attempt starts with, as kept replies are */
     ec_added_metadata metadata; /* its keys live in the caller's memory */
     int lost_races;
     bool in_doubt; /* the append was sent and may have been done */
+    bool rereads;  /* the next attempt starts with nothing that this one has read */
+    bool fleeting; /* set by a driver whose replies do not outlive the attempt */
+
+    ec_events *replies[EC_MAX_REPLIES]; /* to reads, those of attempts before first */
+    size_t reply_count;
+    size_t kept_count;
 
     /* Of the attempt: */
     bool locked;
     ec_stream_set streams;
-    ec_events *replies[EC_MAX_REPLIES]; /* to reads */
-    size_t reply_count;
     void *state;
     ec_context context;
     const ec_expectation *expected; /* NULL: none */

@@ -69,7 +69,7 @@ ec_status ec_execution_encode(const ec_execution *execution, ec_round_trip *trip
         return status;
     }
     if (execution->locked) {
-        if (execution->reply_count > 0)
+        if (execution->reply_count > execution->kept_count)
             add_control(trip, EC_STATEMENT_ROLLBACK);
         add_control(trip, EC_STATEMENT_BEGIN);
         status = add_lock(trip, memory, streams, execution->store, failure);

@@ -72,13 +72,19 @@ static inline void feed(struct fixture *f, PGresult *result)
     ec_execution_rows(&f->execution, rows);
 }
 
-/* 100 in "a", nothing in "b" and no limits, at version `version` of "a". */
+/*
+ * 100 in "a", nothing in "b" and no limits, at version `version` of "a"; its event is there already
+ * if that is the version behind which it is read.
+ */
 static inline void feed_accounts_at(struct fixture *f, int64_t version)
 {
     PGresult *result = reply_begin(EC_STATEMENT_READ_STREAMS);
 
     assert_int_equal(f->execution.step, EC_STEP_READ);
-    reply_event(result, "a", version, 7, "MoneyDeposited", "{\"amount\": 100}", version);
+    if (ec_streams_find(&f->execution.streams, "a")->version < version)
+        reply_event(result, "a", version, 7, "MoneyDeposited", "{\"amount\": 100}", version);
+    else
+        reply_stream(result, "a", version);
     reply_stream(result, "b", 0);
     reply_stream(result, "limits", 0);
     feed(f, result);

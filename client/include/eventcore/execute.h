@@ -54,8 +54,9 @@ typedef struct ec_execute_options {
     int max_attempts;            /**< the first try included, at least 1 */
     int lock_after;              /**< after so many lost races (conflicts, serialization failures,
                                       deadlocks) the streams are locked before they are read, so
-                                      that the next one cannot be lost; 0: from the first try on;
-                                      -1: never */
+                                      that the next one cannot be lost; races that ec_execute() has
+                                      lost of late on the connection, with commands of this name,
+                                      count; 0: from the first try on; -1: never */
     int64_t backoff_base_ms;     /**< before retry n at most base * 2^(n-1) ... */
     int64_t backoff_cap_ms;      /**< ... and never above the cap */
     int jitter_percent;          /**< how much of the pause is random: 100: all of it, 0: nothing */
@@ -100,7 +101,9 @@ typedef struct ec_execute_options {
  * written twice. `apply`, `resolve` and `handle` run anew in each attempt: keep side effects out
  * of them, and do not use the connection in them. When an attempt is locked (`lock_after`), its
  * streams are locked in a transaction before they are read, which ends with the append: others that
- * want to change them wait for as long as the callbacks take.
+ * want to change them wait for as long as the callbacks take. A connection learns from lost races:
+ * while commands of one name keep losing them, the next ones are locked from the first try on,
+ * except for one in 16 or so, which finds out whether that is still needed.
  *
  * When the deadline passes, or it is cancelled, the statement under way is cancelled. Events that
  * were appended just before that make a success; see also ec_outcome_in_doubt().
