@@ -194,10 +194,10 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
  * STREAMS is a list of its streams, each of one of six kinds (see ec_stream_mode); `events` is a
  * list of event types declared with EC_EVENTS or EC_SOME_EVENTS:
  *
- *     #define FULFIL_STREAMS(command, stream)
- *         stream(command, writes, order)
- *         stream(command, writes_many, products)
- *         stream(command, reads, customer)
+ *     #define FULFIL_STREAMS(command, stream)    \
+ *         stream(command, writes, order)         \
+ *         stream(command, writes_many, products) \
+ *         stream(command, reads, customer)       \
  *         stream(command, reads_optional, voucher)
  *     EC_COMMAND(fulfil, FULFIL_STREAMS, shop, struct fulfil, struct fulfil_state);
  *

@@ -167,8 +167,8 @@ EC_API ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metad
 /**
  * Declare types of events:
  *
- *     #define BANK_EVENTS(list, type)
- *         type(list, Deposited, "MoneyDeposited")
+ *     #define BANK_EVENTS(list, type)             \
+ *         type(list, Deposited, "MoneyDeposited") \
  *         type(list, Withdrawn, "MoneyWithdrawn")
  *     EC_EVENTS(bank, BANK_EVENTS);
  *
