@@ -80,7 +80,10 @@ EC_API ec_status ec_write(ec_context *context, size_t slot, size_t index,
                           const ec_new_event *event);
 
 /**
- * Write an event of a type, with data by a format of jansson's json_pack(), from `handle`.
+ * Write an event of a type, with data by a format of jansson's json_pack(), from `handle`. The
+ * format is checked, but neither by the compiler nor here can it be seen whether each argument is
+ * of the type that it asks for, and in its order: if not, the behaviour is undefined. So cast
+ * numbers: I takes a `long long`, i an `int`.
  * @param context  as for ec_write(), like `slot` and `index`.
  * @param slot     the stream's or list's place in the declaration.
  * @param index    the stream's place in its list.
@@ -114,7 +117,7 @@ EC_API ec_status ec_vreject(ec_context *context, ec_status status, const char *c
 
 /**
  * JSON text by a format of jansson's json_pack(), such as `"{s:I}", "amount", amount` where I
- * takes a `long long`.
+ * takes a `long long`. What ec_record() says of the arguments goes for this, too.
  * @return text that lives until the attempt ends. NULL if the format does not fit; the command
  *         then fails with EC_INVALID_ARGUMENT.
  */

@@ -81,7 +81,8 @@ EC_API size_t ec_test_failures(const ec_test *test);
  * @param line       likewise.
  * @param stream_id  lives as long as the event is used, like `type`.
  * @param type       as it is stored, or NAME_type(kind) of EC_EVENTS.
- * @param format     of jansson's json_pack(), as for ec_record(); NULL: the data is {}.
+ * @param format     of jansson's json_pack(), as for ec_record(), whose warning holds here, too;
+ *                   NULL: the data is {}.
  * @return an event whose data lives as long as the test. A format that does not fit is a failed
  *         check.
  */
