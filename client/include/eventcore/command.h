@@ -32,7 +32,10 @@ typedef struct ec_ids {
     size_t count;           /**< the number of ids */
 } ec_ids;
 
-/** The initialiser of a list that is empty on purpose, for example because `resolve` fills it. */
+/**
+ * The initialiser of a list that is empty on purpose, for example because `resolve` fills it. To
+ * assign it in C: `streams.items = (ec_ids)EC_NO_IDS`.
+ */
 #define EC_NO_IDS                                                                                  \
     {                                                                                              \
         ec_no_ids_, 0                                                                              \
@@ -74,7 +77,8 @@ typedef struct ec_definition {
  * @param event    is copied.
  * @return EC_OK, EC_UNDECLARED_STREAM for an only-read slot or one that is not there,
  *         EC_UNBOUND_STREAM for an optional stream without an id, EC_INVALID_ARGUMENT for an index
- *         beyond the list or from `resolve`, EC_INVALID_EVENT or EC_NO_MEMORY.
+ *         beyond the list or from `resolve`, EC_INVALID_EVENT or EC_NO_MEMORY. Whether its data is
+ *         JSON the server finds: the command then fails with EC_SERVER_ERROR (SQLSTATE 22P02).
  */
 EC_API ec_status ec_write(ec_context *context, size_t slot, size_t index,
                           const ec_new_event *event);
