@@ -411,7 +411,11 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
 
 /** @endcond */
 
-/** Whether an event that `apply` was given is in the stream, or the list, of this token. */
+/**
+ * Whether an event that `apply` was given is in the stream, or the list, of this token. Unlike
+ * writing, this and the two below compile with another command's token too, and then ask about the
+ * stream that has its place in the declaration of this command.
+ */
 #define EC_FROM(event, token) ec_event_in(event, (token).slot, NULL)
 
 /** Whether a stream has an id: an optional one may have none. */
