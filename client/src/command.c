@@ -141,7 +141,7 @@ ec_status ec_vrecord(ec_context *context, size_t slot, size_t index, const char 
     ec_new_event event = {.type = type};
 
     if (format != NULL) {
-        event.data = ec_vpack(context, format, arguments);
+        event.data = ec_context_pack(context, type, format, arguments);
         if (event.data == NULL)
             return context->failure.status;
     }

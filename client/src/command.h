@@ -29,6 +29,10 @@ struct ec_context {
 /* Start an attempt: forget everything but where the streams and the metadata are. */
 void ec_context_reset(ec_context *context);
 
+/* As ec_vpack(), for the data of an event of this type, which messages name; NULL: for no event. */
+const char *ec_context_pack(ec_context *context, const char *type, const char *format,
+                            va_list arguments);
+
 /* Note a failure that fails the command, unless one is noted already; return the noted one. */
 ec_status ec_context_fail(ec_context *context, ec_status status, const char *format, ...)
     EC_PRINTF(3, 4);

@@ -27,8 +27,10 @@ ec_status ec_connection_new(ec_connection **connection, const char *conninfo,
     made->options = (ec_connect_options)EC_CONNECT_OPTIONS_INIT;
     if (!ec_options_take(&made->options, sizeof made->options, options) ||
         made->options.timeout_ms < 0)
-        return ec_fail(&made->failure, EC_INVALID_ARGUMENT,
-                       "connect options are not initialised, or timeout_ms is negative");
+        return ec_fail(
+            &made->failure, EC_INVALID_ARGUMENT,
+            "connect options are not initialised (EC_CONNECT_OPTIONS_INIT), or timeout_ms is "
+            "negative");
     if (!copy_options(made, conninfo))
         return ec_fail(&made->failure, EC_NO_MEMORY, "out of memory for a connection");
     return EC_OK;

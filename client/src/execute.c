@@ -80,10 +80,13 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
     made = ec_outcome_prepare(outcome == NULL ? &unwanted : outcome);
     if (made == NULL)
         return ec_fail(&connection->failure, EC_NO_MEMORY, "out of memory for an outcome");
-    if (!ec_definition_is_complete(definition) || streams == NULL ||
-        !ec_options_take(&options, sizeof options, given)) {
+    if (!ec_definition_is_complete(definition) || streams == NULL) {
         status = ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
-                         "the definition or the options are not initialised, or streams is NULL");
+                         "the definition is not initialised, or streams is NULL");
+        ec_outcome_end(made, &connection->failure);
+    } else if (!ec_options_take(&options, sizeof options, given)) {
+        status = ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
+                         "the execute options are not initialised: EC_EXECUTE_OPTIONS_INIT");
         ec_outcome_end(made, &connection->failure);
     } else {
         ec_until until = ec_until_after(options.deadline_ms, options.cancellation);

@@ -59,7 +59,8 @@ ec_status ec_event_unpack(const ec_event *event, const char *format, ...)
     return status;
 }
 
-const char *ec_vpack(ec_context *context, const char *format, va_list arguments)
+const char *ec_context_pack(ec_context *context, const char *type, const char *format,
+                            va_list arguments)
 {
     json_error_t problem = {.text = ""};
     json_t *json = json_vpack_ex(&problem, 0, format, arguments);
@@ -68,8 +69,8 @@ const char *ec_vpack(ec_context *context, const char *format, va_list arguments)
 
     if (json == NULL) {
         ec_context_fail(context, status_of(&problem, EC_INVALID_ARGUMENT),
-                        "ec_pack with format \"%s\": %s", format == NULL ? "" : format,
-                        problem.text);
+                        "%s%s with format \"%s\": %s", type == NULL ? "ec_pack" : "event ",
+                        type == NULL ? "" : type, format == NULL ? "" : format, problem.text);
         return NULL;
     }
     text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -79,6 +80,11 @@ const char *ec_vpack(ec_context *context, const char *format, va_list arguments)
     if (kept == NULL)
         ec_context_fail(context, EC_NO_MEMORY, "out of memory in ec_pack");
     return kept;
+}
+
+const char *ec_vpack(ec_context *context, const char *format, va_list arguments)
+{
+    return ec_context_pack(context, NULL, format, arguments);
 }
 
 const char *ec_pack(ec_context *context, const char *format, ...)

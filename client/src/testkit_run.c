@@ -186,10 +186,12 @@ ec_status ec_test_execute(ec_test *test, ec_command command, const ec_execute_op
         return EC_NO_MEMORY;
     if (definition == NULL || definition->struct_size < sizeof *definition ||
         definition->name == NULL || definition->streams == NULL || definition->apply == NULL ||
-        definition->handle == NULL || command.streams == NULL ||
-        !ec_options_take(&options, sizeof options, given))
+        definition->handle == NULL || command.streams == NULL)
         return refuse_call(test, EC_INVALID_ARGUMENT,
-                           "the definition or the options are not initialised, or streams is NULL");
+                           "the definition is not initialised, or streams is NULL");
+    if (!ec_options_take(&options, sizeof options, given))
+        return refuse_call(test, EC_INVALID_ARGUMENT,
+                           "the execute options are not initialised: EC_EXECUTE_OPTIONS_INIT");
     options.lock_after = -1;
     test->command = definition->name;
     ec_execution_start(&execution, definition, command.streams, command.command, &options, NULL,

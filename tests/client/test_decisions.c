@@ -104,6 +104,9 @@ static void test_formats_that_do_not_fit(void **state)
     static void (*const cases[])(ec_context *) = {record_unknown_format, record_null_string,
                                                   record_not_utf8,       record_infinity,
                                                   record_behind_the_end, pack_nothing};
+    static const char *const starts[] = {"event E with format \"", "event E with format \"",
+                                         "event E with format \"", "event E with format \"",
+                                         "event E with format \"", "ec_pack with format \""};
     struct fixture *f = *state;
 
     f->command.decide = do_wrong;
@@ -112,7 +115,7 @@ static void test_formats_that_do_not_fit(void **state)
         start(f);
         feed_accounts(f);
         assert_done(f, EC_INVALID_ARGUMENT);
-        assert_int_equal(strncmp(f->execution.failure.message, "ec_pack with format \"", 21), 0);
+        assert_int_equal(strncmp(f->execution.failure.message, starts[i], strlen(starts[i])), 0);
         ec_execution_free(&f->execution);
     }
 }

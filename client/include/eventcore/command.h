@@ -32,7 +32,10 @@ typedef struct ec_ids {
     size_t count;           /**< the number of ids */
 } ec_ids;
 
-/** The initialiser of a list that is empty on purpose, for example because `resolve` fills it. */
+/**
+ * The initialiser of a list that is empty on purpose, for example because `resolve` fills it. To
+ * assign it in C: `streams.items = (ec_ids)EC_NO_IDS`.
+ */
 #define EC_NO_IDS                                                                                  \
     {                                                                                              \
         ec_no_ids_, 0                                                                              \
@@ -74,13 +77,17 @@ typedef struct ec_definition {
  * @param event    is copied.
  * @return EC_OK, EC_UNDECLARED_STREAM for an only-read slot or one that is not there,
  *         EC_UNBOUND_STREAM for an optional stream without an id, EC_INVALID_ARGUMENT for an index
- *         beyond the list or from `resolve`, EC_INVALID_EVENT or EC_NO_MEMORY.
+ *         beyond the list or from `resolve`, EC_INVALID_EVENT or EC_NO_MEMORY. Whether its data is
+ *         JSON the server finds: the command then fails with EC_SERVER_ERROR (SQLSTATE 22P02).
  */
 EC_API ec_status ec_write(ec_context *context, size_t slot, size_t index,
                           const ec_new_event *event);
 
 /**
- * Write an event of a type, with data by a format of jansson's json_pack(), from `handle`.
+ * Write an event of a type, with data by a format of jansson's json_pack(), from `handle`. The
+ * format is checked, but neither by the compiler nor here can it be seen whether each argument is
+ * of the type that it asks for, and in its order: if not, the behaviour is undefined. So cast
+ * numbers: I takes a `long long`, i an `int`.
  * @param context  as for ec_write(), like `slot` and `index`.
  * @param slot     the stream's or list's place in the declaration.
  * @param index    the stream's place in its list.
@@ -114,7 +121,7 @@ EC_API ec_status ec_vreject(ec_context *context, ec_status status, const char *c
 
 /**
  * JSON text by a format of jansson's json_pack(), such as `"{s:I}", "amount", amount` where I
- * takes a `long long`.
+ * takes a `long long`. What ec_record() says of the arguments goes for this, too.
  * @return text that lives until the attempt ends. NULL if the format does not fit; the command
  *         then fails with EC_INVALID_ARGUMENT.
  */
@@ -194,10 +201,10 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
  * STREAMS is a list of its streams, each of one of six kinds (see ec_stream_mode); `events` is a
  * list of event types declared with EC_EVENTS or EC_SOME_EVENTS:
  *
- *     #define FULFIL_STREAMS(command, stream)
- *         stream(command, writes, order)
- *         stream(command, writes_many, products)
- *         stream(command, reads, customer)
+ *     #define FULFIL_STREAMS(command, stream)    \
+ *         stream(command, writes, order)         \
+ *         stream(command, writes_many, products) \
+ *         stream(command, reads, customer)       \
  *         stream(command, reads_optional, voucher)
  *     EC_COMMAND(fulfil, FULFIL_STREAMS, shop, struct fulfil, struct fulfil_state);
  *
@@ -404,7 +411,11 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
 
 /** @endcond */
 
-/** Whether an event that `apply` was given is in the stream, or the list, of this token. */
+/**
+ * Whether an event that `apply` was given is in the stream, or the list, of this token. Unlike
+ * writing, this and the two below compile with another command's token too, and then ask about the
+ * stream that has its place in the declaration of this command.
+ */
 #define EC_FROM(event, token) ec_event_in(event, (token).slot, NULL)
 
 /** Whether a stream has an id: an optional one may have none. */

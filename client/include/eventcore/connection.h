@@ -37,13 +37,15 @@ typedef struct ec_connect_options {
     }
 
 /**
- * Connect to a server.
+ * Connect to a server. That the database has the extension and the store the first call finds out:
+ * without the extension it fails with EC_SERVER_ERROR, `schema "eventcore" does not exist`.
  *
  * @param connection  is set to a new handle, on failure too, so that its error can be read; only
  *                    when memory runs out to NULL. Give it to ec_close() in every case.
  * @param conninfo    a libpq connection string, URI or database name; NULL: the PG* environment.
  * @param options     NULL: the defaults.
- * @return EC_OK, EC_CONNECTION_LOST, EC_TIMEOUT, EC_INVALID_ARGUMENT or EC_NO_MEMORY.
+ * @return EC_OK, EC_CONNECTION_LOST (whatever libpq says, for a `conninfo` that it does not
+ *         understand too), EC_TIMEOUT, EC_INVALID_ARGUMENT for the options, or EC_NO_MEMORY.
  */
 EC_API ec_status ec_connect(ec_connection **connection, const char *conninfo,
                             const ec_connect_options *options);

@@ -78,7 +78,9 @@ EC_API bool ec_event_in(const ec_event *event, size_t slot, size_t *index);
 /**
  * Unpack an event's data by a format of jansson's json_unpack(), for example
  * `ec_event_unpack(event, "{s:I, s?s}", "amount", &amount, "note", &note)`, where I stores a
- * `long long`, and strings live as long as the event.
+ * `long long`, and strings live as long as the event. The format is checked, but neither by the
+ * compiler nor here can it be seen whether each argument is of the type that it asks for, and in
+ * its order: if not, the behaviour is undefined.
  * @return EC_OK, EC_INVALID_EVENT if the data does not fit, EC_INVALID_ARGUMENT for a format that
  * is not one, or EC_NO_MEMORY.
  */
@@ -170,8 +172,8 @@ EC_API ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metad
 /**
  * Declare types of events:
  *
- *     #define BANK_EVENTS(list, type)
- *         type(list, Deposited, "MoneyDeposited")
+ *     #define BANK_EVENTS(list, type)             \
+ *         type(list, Deposited, "MoneyDeposited") \
  *         type(list, Withdrawn, "MoneyWithdrawn")
  *     EC_EVENTS(bank, BANK_EVENTS);
  *

@@ -1,5 +1,6 @@
-/*
- * testkit.h: testing commands: in memory, or on a throwaway server.
+/**
+ * @file
+ * Testing commands: in memory, or on a throwaway server.
  *
  * A test of a command needs no server. Given events, when a command is executed, then these events
  * are written, or it is rejected:
@@ -40,7 +41,8 @@
 extern "C" {
 #endif
 
-typedef struct ec_test ec_test; /* a store in memory, and what came of the last command */
+/** A store in memory, and what came of the last command. */
+typedef struct ec_test ec_test;
 
 /** Make a test with an empty store. @return NULL when memory runs out. */
 EC_API ec_test *ec_test_new(void);
@@ -50,14 +52,17 @@ EC_API void ec_test_free(ec_test *test);
 
 /**
  * What a failed check is told to.
- * @param message  what was expected and what was found: lines without a last newline, which live
- *                 until the test is freed.
- * @param file     where the check stands in the test's source; likewise `line`.
+ * @param argument  what ec_test_on_failure() was given with it.
+ * @param message   what was expected and what was found: lines without a last newline, which live
+ *                  until the test is freed.
+ * @param file      the test's source in which the check stands.
+ * @param line      its line there.
  */
 typedef void (*ec_test_handler)(void *argument, const char *message, const char *file, int line);
 
 /**
  * Have failed checks told to a handler, in place of stderr. It may leave the test by longjmp().
+ * @param test      whose checks.
  * @param handler   NULL: to stderr again.
  * @param argument  is passed on to it.
  */
@@ -71,7 +76,13 @@ EC_API size_t ec_test_failures(const ec_test *test);
 /**
  * Make an event and name its stream: see EC_EVENT. An ec_stream_event that is initialised by hand
  * does as well wherever one is taken.
- * @param format  of jansson's json_pack(), as for ec_record(); NULL: the data is {}.
+ * @param test       which keeps the data.
+ * @param file       where it is made, for messages: EC_EVENT() gives it, and `line`.
+ * @param line       likewise.
+ * @param stream_id  lives as long as the event is used, like `type`.
+ * @param type       as it is stored, or NAME_type(kind) of EC_EVENTS.
+ * @param format     of jansson's json_pack(), as for ec_record(), whose warning holds here, too;
+ *                   NULL: the data is {}.
  * @return an event whose data lives as long as the test. A format that does not fit is a failed
  *         check.
  */
@@ -96,14 +107,17 @@ EC_API bool ec_test_given(ec_test *test, const ec_stream_event *events, size_t c
 
 /** What goes wrong with a read or an append. */
 typedef enum ec_test_fault {
-    EC_FAULT_LOST,       /* the connection is lost before the server did it */
-    EC_FAULT_REPLY_LOST, /* the server did it, and the connection is lost before its reply */
-    EC_FAULT_LATE,       /* the deadline passes before the server does it */
-    EC_FAULT_REPLY_LATE  /* the server does it, and the deadline passes before its reply */
+    EC_FAULT_LOST,       /**< the connection is lost before the server did it */
+    EC_FAULT_REPLY_LOST, /**< the server did it, and the connection is lost before its reply */
+    EC_FAULT_LATE,       /**< the deadline passes before the server does it */
+    EC_FAULT_REPLY_LATE  /**< the server does it, and the deadline passes before its reply */
 } ec_test_fault;
 
 /** The step of an execution that is to go wrong. */
-typedef enum ec_test_step { EC_TEST_READ, EC_TEST_APPEND } ec_test_step;
+typedef enum ec_test_step {
+    EC_TEST_READ,  /**< the read of its streams */
+    EC_TEST_APPEND /**< the append of what it decided */
+} ec_test_step;
 
 /**
  * Let somebody else append events right before the next append: see EC_MEANWHILE. If the command
@@ -126,6 +140,8 @@ EC_API bool ec_test_fail(ec_test *test, ec_test_step step, ec_test_fault fault);
 
 /**
  * Let the next read or append fail with an error of the server, such as "40001".
+ * @param test      whose next command.
+ * @param step      the read or the append.
  * @param sqlstate  five characters.
  * @return false for another SQLSTATE, or when memory runs out.
  */
@@ -135,6 +151,7 @@ EC_API bool ec_test_fail_with(ec_test *test, ec_test_step step, const char *sqls
 
 /**
  * Execute a command, as ec_execute() does on a connection: see EC_WHEN.
+ * @param test     whose store it is executed on.
  * @param command  as its NAME_prepare() makes it; its `status` and `outcome` are not used.
  * @param options  as for ec_execute(); NULL: the defaults. Streams are never locked (lock_after).
  *                 Against deadline_ms count the pauses that would have been made.
@@ -197,6 +214,7 @@ EC_API int64_t ec_test_pause_us(const ec_test *test, size_t index);
 
 /* ------------------------------------------------------------------ a throwaway server */
 
+/** A PostgreSQL server for one program. */
 typedef struct ec_test_server ec_test_server;
 
 /** Options of ec_test_server_start(). Initialise with EC_TEST_SERVER_OPTIONS_INIT. */
@@ -207,6 +225,7 @@ typedef struct ec_test_server_options {
     int64_t timeout_ms;          /**< for the server to be made and started */
 } ec_test_server_options;
 
+/** The defaults: found by itself, no settings, a minute. */
 #define EC_TEST_SERVER_OPTIONS_INIT                                                                \
     {                                                                                              \
         sizeof(ec_test_server_options), NULL, NULL, 60000                                          \
@@ -282,11 +301,13 @@ EC_API void ec_test_server_stop(ec_test_server *server);
 #define EC_THEN_VERSION(test, stream_id, version)                                                  \
     ec_test_then_version(test, stream_id, version, __FILE__, __LINE__)
 
+/** @cond a call with events as an array */
 #define EC_TEST_EVENTS_(function, test, ...)                                                       \
     do {                                                                                           \
         const ec_stream_event ec_test_events_[] = {__VA_ARGS__};                                   \
         function(test, ec_test_events_, sizeof ec_test_events_ / sizeof *ec_test_events_,          \
                  __FILE__, __LINE__);                                                              \
     } while (0)
+/** @endcond */
 
 #endif
