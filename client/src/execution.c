@@ -131,6 +131,7 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
                                 .options = *options,
                                 .outcome = outcome};
     execution->context.streams = &execution->streams;
+    execution->context.event_types = definition->event_types;
     ec_check_options(options, &execution->failure);
     if (execution->failure.status == EC_OK)
         take_metadata(execution, options->metadata);

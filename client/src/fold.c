@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "upcast.h"
+
 static ec_status impossible(ec_failure *failure, const char *what)
 {
     return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply %s", what);
@@ -61,6 +63,9 @@ static ec_status apply_event(const ec_definition *definition, const void *comman
                        definition->name, event->type, (long long)event->version, event->stream_id,
                        types->name);
     }
+    if (event->upcast != NULL && event->upcast->status != EC_OK)
+        return ec_fail(failure, event->upcast->status, "%s: %s", definition->name,
+                       event->upcast->problem);
     event->failure = failure;
     status = definition->apply(command, state, kind, event);
     if (status == EC_OK && failure->status == EC_NO_MEMORY)
