@@ -6,8 +6,8 @@
 ##                        ACCEPT=1 takes what sql and specs tests print as what is expected)
 ## make soak              random concurrent histories for ten minutes, checked afterwards, and late
 ##                        commits for one (SOAK_ARGS='--minutes 30')
-## make bench             what an append costs, against INSERT, COPY and other designs
-##                        (BENCH_ARGS=--quick: under three minutes; or the names of parts)
+## make bench             what appends and commands cost, against SQL on tables and other designs
+##                        (BENCH_ARGS=--quick: some minutes; or the names of parts)
 ## make dev               a throwaway server with the extension, until Ctrl-C
 ## make install           the extension, into the PostgreSQL that PG_CONFIG names
 ## make install-client    the C client, into PREFIX; uninstall-client takes it away

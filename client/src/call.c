@@ -130,30 +130,45 @@ static const struct {
 #define REQUIRED_COLUMN_COUNT 2 /* stream and type; the server takes null for any other column */
 #define COLUMN_COUNT ((int)(sizeof columns / sizeof *columns))
 
-static ec_status encode_expectations(ec_call *call, ec_arena *memory,
+static ec_status encode_entries(ec_call *call, int parameter, ec_arena *memory,
+                                const ec_entry *entries, size_t count, ec_failure *failure)
+{
+    ec_value *values = ec_arena_array(memory, count, sizeof *values);
+    ec_status status = EC_OK;
+
+    if (values == NULL)
+        return out_of_memory(failure);
+    for (int i = 0; i < COLUMN_COUNT && status == EC_OK; i++) {
+        bool is_there = i < REQUIRED_COLUMN_COUNT;
+
+        for (size_t j = 0; j < count; j++) {
+            values[j] = columns[i].value(&entries[j]);
+            is_there |= values[j].bytes != NULL;
+        }
+        if (is_there) /* else null instead of an array of nulls: less for the server to take in */
+            status = ec_encode_array(call, parameter + i, memory, columns[i].element, values, count,
+                                     failure);
+    }
+    return status;
+}
+
+static ec_status encode_expectations(ec_call *call, int parameter, ec_arena *memory,
                                      const ec_expectation *expected, size_t count,
                                      ec_failure *failure)
 {
-    static const ec_expectation none[] = {{NULL, EC_EXPECT_ANY}};
-    const char **stream_ids;
-    int64_t *versions;
+    const char **stream_ids = ec_arena_array(memory, count, sizeof *stream_ids);
+    int64_t *versions = ec_arena_array(memory, count, sizeof *versions);
     ec_status status;
 
-    if (expected == NULL) {
-        expected = none;
-        count = 1;
-    }
-    stream_ids = ec_arena_array(memory, count, sizeof *stream_ids);
-    versions = ec_arena_array(memory, count, sizeof *versions);
     if (stream_ids == NULL || versions == NULL)
         return out_of_memory(failure);
     for (size_t i = 0; i < count; i++) {
         stream_ids[i] = expected[i].stream_id;
         versions[i] = expected[i].version;
     }
-    status = encode_texts(call, COLUMN_COUNT, memory, stream_ids, count, failure);
+    status = encode_texts(call, parameter, memory, stream_ids, count, failure);
     if (status == EC_OK)
-        status = ec_encode_bigints(call, COLUMN_COUNT + 1, memory, versions, count, failure);
+        status = ec_encode_bigints(call, parameter + 1, memory, versions, count, failure);
     return status;
 }
 
@@ -161,26 +176,40 @@ ec_status ec_call_try_append(ec_call *call, ec_arena *memory, const ec_entry *en
                              size_t entry_count, const ec_expectation *expected,
                              size_t expected_count, const char *store, ec_failure *failure)
 {
-    ec_value *values = ec_arena_array(memory, entry_count, sizeof *values);
-    ec_status status = EC_OK;
+    static const ec_expectation none[] = {{NULL, EC_EXPECT_ANY}};
+    ec_status status;
 
-    if (values == NULL)
-        return out_of_memory(failure);
-    *call = (ec_call){.statement = EC_STATEMENT_TRY_APPEND};
-    for (int i = 0; i < COLUMN_COUNT && status == EC_OK; i++) {
-        bool is_there = i < REQUIRED_COLUMN_COUNT;
-
-        for (size_t j = 0; j < entry_count; j++) {
-            values[j] = columns[i].value(&entries[j]);
-            is_there |= values[j].bytes != NULL;
-        }
-        if (is_there) /* else null instead of an array of nulls: less for the server to take in */
-            status =
-                ec_encode_array(call, i, memory, columns[i].element, values, entry_count, failure);
+    if (expected == NULL) {
+        expected = none;
+        expected_count = 1;
     }
+    *call = (ec_call){.statement = EC_STATEMENT_TRY_APPEND};
+    status = encode_entries(call, 0, memory, entries, entry_count, failure);
     if (status == EC_OK)
-        status = encode_expectations(call, memory, expected, expected_count, failure);
+        status = encode_expectations(call, COLUMN_COUNT, memory, expected, expected_count, failure);
     if (status == EC_OK)
         status = ec_encode_text(call, COLUMN_COUNT + 2, store_or_default(store), failure);
+    return status;
+}
+
+ec_status ec_call_append_batch(ec_call *call, ec_arena *memory, const ec_append_batch *batch,
+                               const char *store, ec_failure *failure)
+{
+    const int expectations = 1 + COLUMN_COUNT;
+    ec_status status;
+
+    *call = (ec_call){.statement = EC_STATEMENT_APPEND_BATCH};
+    status =
+        ec_encode_integers(call, 0, memory, batch->entry_commands, batch->entry_count, failure);
+    if (status == EC_OK)
+        status = encode_entries(call, 1, memory, batch->entries, batch->entry_count, failure);
+    if (status == EC_OK)
+        status = ec_encode_integers(call, expectations, memory, batch->expected_commands,
+                                    batch->expected_count, failure);
+    if (status == EC_OK)
+        status = encode_expectations(call, expectations + 1, memory, batch->expected,
+                                     batch->expected_count, failure);
+    if (status == EC_OK)
+        status = ec_encode_text(call, expectations + 3, store_or_default(store), failure);
     return status;
 }

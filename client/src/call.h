@@ -11,6 +11,7 @@ typedef enum ec_statement {
     EC_STATEMENT_READ_STREAMS,
     EC_STATEMENT_READ_ALL,
     EC_STATEMENT_TRY_APPEND,
+    EC_STATEMENT_APPEND_BATCH,
     EC_STATEMENT_LOCK_STREAMS,
     EC_STATEMENT_BEGIN,
     EC_STATEMENT_COMMIT,
@@ -18,7 +19,7 @@ typedef enum ec_statement {
     EC_STATEMENT_COUNT
 } ec_statement;
 
-#define EC_MAX_PARAMETERS 9
+#define EC_MAX_PARAMETERS 11
 
 /* Parameters are in binary format; the values live in the arena that they were encoded into. */
 typedef struct ec_call {
@@ -63,5 +64,18 @@ ec_status ec_call_lock_streams(ec_call *call, ec_arena *memory, const char *cons
 ec_status ec_call_try_append(ec_call *call, ec_arena *memory, const ec_entry *entries,
                              size_t entry_count, const ec_expectation *expected,
                              size_t expected_count, const char *store, ec_failure *failure);
+
+/* Many server commands, numbered from 1; each array has the number beside each item. */
+typedef struct ec_append_batch {
+    const int32_t *entry_commands;
+    const ec_entry *entries;
+    size_t entry_count;
+    const int32_t *expected_commands;
+    const ec_expectation *expected;
+    size_t expected_count;
+} ec_append_batch;
+
+ec_status ec_call_append_batch(ec_call *call, ec_arena *memory, const ec_append_batch *batch,
+                               const char *store, ec_failure *failure);
 
 #endif

@@ -32,6 +32,36 @@ ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *tri
 ec_status ec_connection_call(ec_connection *connection, const ec_call *call, const ec_until *until,
                              ec_events **rows, ec_failure *failure, bool *maybe_done);
 
+/* ------------------------------------------------------------------ pipelining */
+
+/*
+ * Connect unless connected, have what executions need prepared, and enter pipeline mode, unless in
+ * it. As of ec_connection_call(): EC_OK, or a failure after which nothing was sent.
+ */
+ec_status ec_pipeline_enter(ec_connection *connection, const ec_until *until, ec_failure *failure);
+
+/* Send a call, a transaction by itself, without waiting; never blocks. EC_OK or the connection is
+ * lost, and with it whatever is on its way. */
+ec_status ec_pipeline_send(ec_connection *connection, const ec_call *call, ec_failure *failure);
+
+/*
+ * Send what is buffered, and wait for the result of the oldest call that is on its way; there is
+ * one. `*result`, at first NULL, keeps a part of it between calls. EC_OK; EC_TIMEOUT if it has not
+ * come until then, EC_CANCELLED; or the connection is lost.
+ */
+ec_status ec_pipeline_receive(ec_connection *connection, const ec_until *until, PGresult **result,
+                              ec_failure *failure);
+
+/* What a result, which is taken over, says: its rows, or its failure, as ec_connection_call(). */
+ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_statement statement,
+                           const ec_until *until, ec_events **rows, ec_failure *failure,
+                           bool *maybe_done);
+
+/* Ask the server to stop what it is at, as far as that goes. */
+void ec_pipeline_cancel(ec_connection *connection);
+
+/* Leave pipeline mode; the connection is given up if results are still to come. */
+void ec_pipeline_leave(ec_connection *connection);
 /* Leave the transaction, if the connection is in one; if that does not work, give it up. */
 void ec_connection_roll_back(ec_connection *connection);
 

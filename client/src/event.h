@@ -38,6 +38,10 @@ typedef struct ec_row {
     const char *outcome;
     int64_t expected;
     int64_t actual;
+    int32_t command; /* of a batch: its number, from 1 on */
+    const char *error_code;
+    const char *error_message;
+    const char *error_detail;
 } ec_row;
 
 struct ec_events {

@@ -1,10 +1,8 @@
-/* execute.c: the blocking driver of executions. */
-#include "connection.h"
-#include "execution.h"
+/* execute.c: the blocking driver of one execution. */
+#include "driver.h"
 #include "options.h"
 
-/* The time is over, for the reason in `status`. */
-static void stop(ec_execution *execution, ec_status status)
+void ec_drive_stop(ec_execution *execution, ec_status status)
 {
     const char *last = execution->failure.message;
     ec_failure failure = {.status = EC_OK};
@@ -33,8 +31,7 @@ static void send(ec_execution *execution, ec_connection *connection, const ec_un
     ec_arena_free(&memory);
 }
 
-/* Drive an execution to its end, and take its result. */
-static ec_status drive(ec_execution *execution, ec_connection *connection, const ec_until *until)
+void ec_drive(ec_execution *execution, ec_connection *connection, const ec_until *until)
 {
     while (execution->step != EC_STEP_DONE) {
         ec_status status;
@@ -50,15 +47,21 @@ static ec_status drive(ec_execution *execution, ec_connection *connection, const
                 send(execution, connection, until);
         }
         if (status != EC_OK)
-            stop(execution, status);
+            ec_drive_stop(execution, status);
     }
     ec_connection_roll_back(connection);
+}
+
+/* Drive an execution to its end, and take its result. */
+static ec_status drive(ec_execution *execution, ec_connection *connection, const ec_until *until)
+{
+    ec_drive(execution, connection, until);
     ec_failure_move(&connection->failure, &execution->failure);
     ec_execution_free(execution);
     return connection->failure.status;
 }
 
-static bool is_complete(const ec_definition *definition)
+bool ec_definition_is_complete(const ec_definition *definition)
 {
     return definition != NULL && definition->struct_size >= sizeof *definition &&
            definition->name != NULL && definition->streams != NULL && definition->apply != NULL &&
@@ -77,7 +80,7 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
     made = ec_outcome_prepare(outcome == NULL ? &unwanted : outcome);
     if (made == NULL)
         return ec_fail(&connection->failure, EC_NO_MEMORY, "out of memory for an outcome");
-    if (!is_complete(definition) || streams == NULL ||
+    if (!ec_definition_is_complete(definition) || streams == NULL ||
         !ec_options_take(&options, sizeof options, given)) {
         status = ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
                          "the definition or the options are not initialised, or streams is NULL");

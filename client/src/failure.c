@@ -67,3 +67,11 @@ void ec_failure_move(ec_failure *to, ec_failure *from)
     *to = *from;
     *from = (ec_failure){.status = EC_OK};
 }
+
+void ec_failure_copy(ec_failure *to, const ec_failure *from)
+{
+    ec_fail(to, from->status, "%s", from->message == NULL ? "" : from->message);
+    memcpy(to->sqlstate, from->sqlstate, sizeof to->sqlstate);
+    to->detail = ec_arena_string(&to->memory, from->detail);
+    to->hint = ec_arena_string(&to->memory, from->hint);
+}

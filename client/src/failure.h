@@ -33,6 +33,9 @@ void ec_failure_clear(ec_failure *failure);
 /* Replace `to` by `from`, which is cleared. */
 void ec_failure_move(ec_failure *to, ec_failure *from);
 
+/* Make `to`, which is clear, a copy. */
+void ec_failure_copy(ec_failure *to, const ec_failure *from);
+
 /* The client's status for an SQLSTATE. */
 ec_status ec_status_from_sqlstate(const char *sqlstate);
 

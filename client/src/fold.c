@@ -79,6 +79,12 @@ static ec_status apply_event(const ec_definition *definition, const void *comman
     return status;
 }
 
+/* In the log. An event that is only about to be appended has no position yet: it comes last. */
+static uint64_t place_of(const ec_events *reply, size_t row)
+{
+    return (uint64_t)reply->rows[row].event.position - 1;
+}
+
 /* The reply whose next event comes first in the log; `reply_count` when all are at their end. */
 static size_t first_reply(ec_events *const *replies, size_t reply_count, const size_t *next)
 {
@@ -86,8 +92,8 @@ static size_t first_reply(ec_events *const *replies, size_t reply_count, const s
 
     for (size_t i = 0; i < reply_count; i++)
         if (next[i] < replies[i]->event_count &&
-            (first == reply_count || replies[i]->rows[next[i]].event.position <
-                                         replies[first]->rows[next[first]].event.position))
+            (first == reply_count ||
+             place_of(replies[i], next[i]) < place_of(replies[first], next[first])))
             first = i;
     return first;
 }

@@ -123,3 +123,18 @@ ec_status ec_encode_bigints(ec_call *call, int parameter, ec_arena *memory, cons
     }
     return ec_encode_array(call, parameter, memory, EC_OID_BIGINT, values, count, failure);
 }
+
+ec_status ec_encode_integers(ec_call *call, int parameter, ec_arena *memory, const int32_t *numbers,
+                             size_t count, ec_failure *failure)
+{
+    ec_value *values = ec_arena_array(memory, count, sizeof *values);
+    char *bytes = ec_arena_array(memory, count, 4);
+
+    if (values == NULL || bytes == NULL)
+        return out_of_memory(failure);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (ec_value){bytes + 4 * i, 4};
+        ec_put_uint32(bytes + 4 * i, (uint32_t)numbers[i]);
+    }
+    return ec_encode_array(call, parameter, memory, EC_OID_INTEGER, values, count, failure);
+}

@@ -11,11 +11,13 @@ enum {
     EC_OID_BOOL = 16,
     EC_OID_BYTEA = 17,
     EC_OID_BIGINT = 20,
+    EC_OID_INTEGER = 23,
     EC_OID_TEXT = 25,
     EC_OID_UUID = 2950,
     EC_OID_JSONB = 3802,
     EC_OID_TIMESTAMPTZ = 1184,
     EC_OID_BYTEA_ARRAY = 1001,
+    EC_OID_INTEGER_ARRAY = 1007,
     EC_OID_TEXT_ARRAY = 1009,
     EC_OID_BIGINT_ARRAY = 1016,
     EC_OID_UUID_ARRAY = 2951,
@@ -48,9 +50,11 @@ ec_status ec_encode_bool(ec_call *call, int parameter, bool value);
 ec_status ec_encode_array(ec_call *call, int parameter, ec_arena *memory, Oid element,
                           const ec_value *values, size_t count, ec_failure *failure);
 
-/* As ec_encode_array(), for bigint[]. */
+/* As ec_encode_array(), for bigint[] and integer[]. */
 ec_status ec_encode_bigints(ec_call *call, int parameter, ec_arena *memory, const int64_t *numbers,
                             size_t count, ec_failure *failure);
+ec_status ec_encode_integers(ec_call *call, int parameter, ec_arena *memory, const int32_t *numbers,
+                             size_t count, ec_failure *failure);
 
 /* Big-endian numbers, as on the wire. */
 static inline char *ec_put_uint32(char *to, uint32_t number)
@@ -64,6 +68,15 @@ static inline char *ec_put_int64(char *to, int64_t number)
 {
     ec_put_uint32(to, (uint32_t)((uint64_t)number >> 32));
     return ec_put_uint32(to + 4, (uint32_t)number);
+}
+
+static inline int32_t ec_get_int32(const char *from)
+{
+    uint32_t number = 0;
+
+    for (int i = 0; i < 4; i++)
+        number = number << 8 | (uint8_t)from[i];
+    return (int32_t)number;
 }
 
 static inline int64_t ec_get_int64(const char *from)

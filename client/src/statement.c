@@ -42,6 +42,17 @@ const ec_statement_text ec_statements[EC_STATEMENT_COUNT] = {
                                  {EC_OID_TEXT_ARRAY, EC_OID_TEXT_ARRAY, EC_OID_JSONB_ARRAY,
                                   EC_OID_JSONB_ARRAY, EC_OID_UUID_ARRAY, EC_OID_BYTEA_ARRAY,
                                   EC_OID_TEXT_ARRAY, EC_OID_BIGINT_ARRAY, EC_OID_TEXT}},
+    [EC_STATEMENT_APPEND_BATCH] = {"eventcore_append_batch",
+                                   "SELECT stream_id, version, global_position, event_id,"
+                                   " recorded_at, outcome, expected_version, actual_version,"
+                                   " command, error_code, error_message, error_detail"
+                                   " FROM eventcore.append_batch_columns($1, $2, $3, $4, $5, $6,"
+                                   " $7, $8, $9, $10, $11)",
+                                   11,
+                                   {EC_OID_INTEGER_ARRAY, EC_OID_TEXT_ARRAY, EC_OID_TEXT_ARRAY,
+                                    EC_OID_JSONB_ARRAY, EC_OID_JSONB_ARRAY, EC_OID_UUID_ARRAY,
+                                    EC_OID_BYTEA_ARRAY, EC_OID_INTEGER_ARRAY, EC_OID_TEXT_ARRAY,
+                                    EC_OID_BIGINT_ARRAY, EC_OID_TEXT}},
     [EC_STATEMENT_LOCK_STREAMS] = {"eventcore_lock_streams",
                                    "SELECT count(*) FROM eventcore.lock_streams($1, $2, $3)",
                                    3,
@@ -80,12 +91,25 @@ static const column append_columns[] = {
     {EC_OID_TEXT, offsetof(ec_row, outcome)},
     {EC_OID_BIGINT, offsetof(ec_row, expected)},
     {EC_OID_BIGINT, offsetof(ec_row, actual)},
+    {EC_OID_INTEGER, offsetof(ec_row, command)},
+    {EC_OID_TEXT, offsetof(ec_row, error_code)},
+    {EC_OID_TEXT, offsetof(ec_row, error_message)},
+    {EC_OID_JSONB, offsetof(ec_row, error_detail)},
 };
+
+#define BATCH_COLUMNS 4 /* of them, only a batch has the last ones */
+
+static bool is_append(ec_statement statement)
+{
+    return statement == EC_STATEMENT_TRY_APPEND || statement == EC_STATEMENT_APPEND_BATCH;
+}
 
 static const column *columns_of(ec_statement statement, int *count)
 {
-    if (statement == EC_STATEMENT_TRY_APPEND) {
+    if (is_append(statement)) {
         *count = sizeof append_columns / sizeof *append_columns;
+        if (statement == EC_STATEMENT_TRY_APPEND)
+            *count -= BATCH_COLUMNS;
         return append_columns;
     }
     *count = sizeof read_columns / sizeof *read_columns;
@@ -104,6 +128,11 @@ static bool decode_value(ec_row *row, const column *column, const char *value, i
         if (length != 8)
             return false;
         *(int64_t *)field = ec_get_int64(value);
+        return true;
+    case EC_OID_INTEGER:
+        if (length != 4)
+            return false;
+        *(int32_t *)field = ec_get_int32(value);
         return true;
     case EC_OID_TIMESTAMPTZ:
         if (length != 8)
@@ -138,7 +167,7 @@ static bool is_complete(const ec_row *row, ec_statement statement)
     if (event->version > 0 &&
         (event->stream_id == NULL || event->id == NULL || event->position <= 0))
         return false;
-    if (statement == EC_STATEMENT_TRY_APPEND)
+    if (is_append(statement))
         return row->outcome != NULL &&
                (strcmp(row->outcome, "conflict") != 0 || event->stream_id != NULL);
     if (event->version == 0)
@@ -190,7 +219,8 @@ static ec_status decode_rows(ec_events *list, ec_statement statement, ec_failure
         status = decode_row(row, result, (int)i, statement, failure);
         row->event.memory = &list->memory;
         row->event.kinds = &list->kinds;
-        if (row->event.version > 0 && list->event_count++ != i)
+        if (row->event.version > 0 && list->event_count++ != i &&
+            statement != EC_STATEMENT_APPEND_BATCH)
             return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply is out of order");
     }
     return status;

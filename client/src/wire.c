@@ -114,7 +114,7 @@ static void expect(reply *reply, ec_statement statement, int does)
 
 static bool send_call(ec_connection *connection, const ec_call *call, bool gives_rows, reply *reply)
 {
-    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     const ec_statement_text *text = &ec_statements[call->statement];
     bool sent = true;
 
@@ -274,15 +274,28 @@ static ec_status await_reply(ec_connection *connection, const ec_until *until, r
     return status == EC_OK ? EC_OK : lose(connection, reply->error, failure);
 }
 
-/* A statement that was cancelled because the time was over, and nothing else, has timed out. */
-static ec_status fail_from_error(const reply *reply, const ec_until *until, ec_failure *failure)
+/* The server, or libpq, answered with an error. */
+static ec_status fail_from_error(ec_connection *connection, const reply *reply,
+                                 const ec_until *until, ec_failure *failure, bool *maybe_done)
 {
-    ec_status over = ec_until_status(until);
+    ec_status over = ec_until_status(until), status;
 
+    /* Without an SQLSTATE it is libpq's: it could not read what the server answered. */
+    *maybe_done = PQresultErrorField(reply->error, PG_DIAG_SQLSTATE) == NULL;
+    /* A statement that was cancelled because the time was over, and nothing else, has timed out. */
     if (over != EC_OK && was_cancelled(reply))
         return ec_fail(failure, over, "%s while the server was at work",
                        over == EC_TIMEOUT ? "the deadline passed" : "cancelled");
-    return ec_fail_from_result(failure, reply->error);
+    status = ec_fail_from_result(failure, reply->error);
+    /* Behind a pooler that changes sessions nothing can be prepared: so not next time. */
+    if (ec_is_other_session(failure->sqlstate))
+        connection->options.unprepared = true;
+    /* A server, or a pooler, that will not keep the connection, or has lost it. */
+    if (status == EC_CONNECTION_LOST) {
+        give_up(connection);
+        *maybe_done = true;
+    }
+    return status;
 }
 
 ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *trip,
@@ -299,17 +312,7 @@ ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *tri
         status = lose(connection, NULL, failure);
     *maybe_done = status != EC_OK;
     if (status == EC_OK && reply.error != NULL) {
-        /* Without an SQLSTATE it is libpq's: it could not read what the server answered. */
-        *maybe_done = PQresultErrorField(reply.error, PG_DIAG_SQLSTATE) == NULL;
-        status = fail_from_error(&reply, until, failure);
-        /* Behind a pooler that changes sessions nothing can be prepared: so not next time. */
-        if (ec_is_other_session(failure->sqlstate))
-            connection->options.unprepared = true;
-        /* A server, or a pooler, that will not keep the connection, or has lost it. */
-        if (status == EC_CONNECTION_LOST) {
-            give_up(connection);
-            *maybe_done = true;
-        }
+        status = fail_from_error(connection, &reply, until, failure, maybe_done);
     } else if (status == EC_OK && reply.rows != NULL) {
         status = ec_rows_decode(rows, reply.rows, trip->calls[trip->rows_of].statement, failure);
         reply.rows = NULL; /* taken over */
@@ -343,5 +346,125 @@ void ec_connection_roll_back(ec_connection *connection)
     ec_events_free(rows);
     ec_failure_clear(&failure);
     if (connection->pg != NULL && PQtransactionStatus(connection->pg) != PQTRANS_IDLE)
+        give_up(connection);
+}
+
+/* ------------------------------------------------------------------ pipelining */
+
+static ec_status prepare(ec_connection *connection, ec_statement statement, const ec_until *until,
+                         ec_failure *failure)
+{
+    const ec_statement_text *text = &ec_statements[statement];
+    reply reply = {.expected_count = 0};
+    bool maybe_done;
+    ec_status status;
+
+    expect(&reply, statement, PREPARES);
+    if (PQenterPipelineMode(connection->pg) &&
+        PQsendPrepare(connection->pg, text->name, text->sql, text->parameter_count, text->types) &&
+        PQpipelineSync(connection->pg))
+        status = await_reply(connection, until, &reply, failure);
+    else
+        status = lose(connection, NULL, failure);
+    if (status == EC_OK && reply.error != NULL)
+        status = fail_from_error(connection, &reply, until, failure, &maybe_done);
+    PQclear(reply.error);
+    return status;
+}
+
+ec_status ec_pipeline_enter(ec_connection *connection, const ec_until *until, ec_failure *failure)
+{
+    static const ec_statement statements[] = {EC_STATEMENT_READ_STREAMS, EC_STATEMENT_TRY_APPEND};
+    ec_status status = ec_connection_open(connection, until, failure);
+
+    if (status == EC_OK && PQpipelineStatus(connection->pg) == PQ_PIPELINE_ON)
+        return EC_OK;
+    for (size_t i = 0; i < sizeof statements / sizeof *statements && status == EC_OK; i++)
+        if (!connection->options.unprepared && !connection->prepared[statements[i]])
+            status = prepare(connection, statements[i], until, failure);
+    if (status == EC_OK && (connection->pg == NULL || !PQenterPipelineMode(connection->pg)))
+        status = lose(connection, NULL, failure);
+    return status;
+}
+
+ec_status ec_pipeline_send(ec_connection *connection, const ec_call *call, ec_failure *failure)
+{
+    reply unused = {.expected_count = 0};
+
+    if (send_call(connection, call, true, &unused) && PQpipelineSync(connection->pg))
+        return EC_OK;
+    return lose(connection, NULL, failure);
+}
+
+/*
+ * The next call's result, if it has arrived as a whole: what it gave, a NULL, and the end of its
+ * transaction. A server that is going away may give something and no end.
+ */
+static bool take_pipelined(PGconn *pg, PGresult **result)
+{
+    while (!PQisBusy(pg)) {
+        PGresult *next = PQgetResult(pg);
+
+        if (next == NULL) {
+            if (PQstatus(pg) != CONNECTION_OK)
+                return false;
+        } else if (PQresultStatus(next) == PGRES_PIPELINE_SYNC) {
+            PQclear(next);
+            return true;
+        } else if (*result == NULL)
+            *result = next;
+        else
+            PQclear(next);
+    }
+    return false;
+}
+
+ec_status ec_pipeline_receive(ec_connection *connection, const ec_until *until, PGresult **result,
+                              ec_failure *failure)
+{
+    PGconn *pg = connection->pg;
+
+    for (;;) {
+        int unsent = PQflush(pg);
+        ec_status status;
+
+        if (take_pipelined(pg, result))
+            return EC_OK;
+        if (PQstatus(pg) != CONNECTION_OK)
+            break;
+        status = ec_until_ready(until, PQsocket(pg), unsent > 0 ? POLLIN | POLLOUT : POLLIN);
+        if (status == EC_TIMEOUT || status == EC_CANCELLED)
+            return status;
+        if (status != EC_OK || (!PQconsumeInput(pg) && PQstatus(pg) != CONNECTION_OK))
+            break;
+    }
+    return lose(connection, *result, failure);
+}
+
+ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_statement statement,
+                           const ec_until *until, ec_events **rows, ec_failure *failure,
+                           bool *maybe_done)
+{
+    const reply reply = {.error = result};
+    ec_status status;
+
+    if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+        status = ec_rows_decode(rows, result, statement, failure);
+        *maybe_done = status != EC_OK;
+        return status;
+    }
+    status = fail_from_error(connection, &reply, until, failure, maybe_done);
+    PQclear(result);
+    return status;
+}
+
+void ec_pipeline_cancel(ec_connection *connection)
+{
+    cancel(connection->pg);
+}
+
+void ec_pipeline_leave(ec_connection *connection)
+{
+    if (connection->pg != NULL && !PQexitPipelineMode(connection->pg))
         give_up(connection);
 }

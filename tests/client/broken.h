@@ -74,4 +74,60 @@ static inline size_t messages_to_connect(struct server *s, proxy *proxy, proxy_d
     return passed;
 }
 
+/* What is executed. */
+typedef struct operation {
+    void (*run)(struct run *run);
+    bool unprepared;
+    bool reads; /* writes nothing, and has no outcome */
+    bool many;  /* several commands, which a break may hit or not */
+} operation;
+
+/*
+ * Execute, with a break, and once more, with what the break has left behind. False if it was over
+ * before the message at which it was to break.
+ */
+static inline bool broken_run(struct server *s, proxy *proxy, const operation *operation,
+                              const proxy_plan *plan)
+{
+    struct run run = {.plan = *plan};
+    bool connected = begin(&run, s, proxy, operation->unprepared), broke;
+
+    operation->run(&run);
+    broke = proxy_faults(proxy) > 0;
+    if (!operation->reads) {
+        run.done = 1;
+        check_store(&run);
+    }
+    if (broke) {
+        operation->run(&run);
+        run.done *= 2;
+        check(&run, proxy_faults(proxy) == 1);
+        check_store(&run);
+    }
+    if (!operation->reads && !operation->many) {
+        check(&run, run.attempts == (broke ? 2 + connected : 1));
+        check(&run, run.handled == (broke ? 2 : 1));
+    }
+    end(&run, proxy);
+    return broke;
+}
+
+/* Break it at each message in turn, until there is none left. */
+static inline void break_everywhere(struct server *s, const operation *operation,
+                                    bool while_connecting)
+{
+    proxy *proxy = proxy_start(s->sql);
+
+    for (proxy_direction direction = 0; direction < PROXY_DIRECTIONS; direction++)
+        for (proxy_fault fault = PROXY_CUT_BEFORE; fault <= PROXY_CUT_AFTER; fault++) {
+            size_t first = while_connecting ? 0 : messages_to_connect(s, proxy, direction);
+            proxy_plan plan = {fault, direction, first, .connections = 1};
+
+            while (broken_run(s, proxy, operation, &plan))
+                plan.message++;
+            assert_true(plan.message >= first + 4); /* it did break */
+        }
+    proxy_stop(proxy);
+}
+
 #endif

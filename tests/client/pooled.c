@@ -2,9 +2,10 @@
  * pooled.c: a program that executes commands from several threads on the same two streams:
  * pooled WAY prepared|unprepared FROM TO
  *
- * It connects as the PG* environment says, through a pooler, and prints how it went. In the way
- * `execute` every thread has read before any of them appends: all but one lose that race, and none
- * may hold a session of the server meanwhile, for there are fewer of them than threads.
+ * It connects as the PG* environment says, through a pooler, and prints how it went. The ways are
+ * execute, batch, pipelined, locked and read. In the first three every thread has read before any
+ * of them appends: all but one lose that race, and none may hold a session of the server meanwhile,
+ * for there are fewer of them than threads.
  */
 #include <pthread.h>
 
@@ -17,6 +18,7 @@ static ec_connect_options connect_options = EC_CONNECT_OPTIONS_INIT;
 static ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
 static pthread_barrier_t all_have_read;
 static bool races, reads;
+static ec_status (*many)(ec_connection *, ec_command *, size_t, const ec_execute_options *);
 
 struct worker {
     pthread_t thread;
@@ -40,6 +42,29 @@ static ec_status read_account(ec_connection *connection)
     return status;
 }
 
+/* A transfer, by the call for many. */
+static ec_status transfer_many(ec_connection *connection, const struct transfer *transfer,
+                               ec_outcome **outcome)
+{
+    ec_command command = transfer_prepare(&streams, transfer);
+    ec_status status;
+
+    command.outcome = *outcome;
+    status = many(connection, &command, 1, &options);
+    *outcome = command.outcome;
+    return status;
+}
+
+static ec_status do_once(ec_connection *connection, const struct transfer *transfer,
+                         ec_outcome **outcome)
+{
+    if (reads)
+        return read_account(connection);
+    if (many != NULL)
+        return transfer_many(connection, transfer, outcome);
+    return transfer_execute_with(connection, &streams, transfer, &options, outcome);
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
@@ -52,8 +77,7 @@ static void *work(void *argument)
     if (races)
         command.interfere = await_the_others;
     for (int i = 0; i < COMMANDS && status == EC_OK; i++) {
-        status = reads ? read_account(connection)
-                       : transfer_execute_with(connection, &streams, &command, &options, &outcome);
+        status = do_once(connection, &command, &outcome);
         worker->done += status == EC_OK;
         worker->conflicts += ec_outcome_conflicts(outcome);
     }
@@ -72,9 +96,13 @@ int main(int argc, char **argv)
 
     if (argc != 5)
         return 2;
-    races = strcmp(argv[1], "execute") == 0;
     reads = strcmp(argv[1], "read") == 0;
-    options.lock_after = races ? -1 : 0;
+    if (strcmp(argv[1], "batch") == 0)
+        many = ec_execute_batch;
+    if (strcmp(argv[1], "pipelined") == 0)
+        many = ec_execute_pipelined;
+    options.lock_after = strcmp(argv[1], "locked") == 0 ? 0 : -1;
+    races = !reads && options.lock_after == -1;
     options.max_attempts = 1000;
     connect_options.unprepared = strcmp(argv[2], "unprepared") == 0;
     streams.from_account = argv[3];

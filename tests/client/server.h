@@ -92,6 +92,15 @@ static inline int backend_of(const ec_connection *connection)
     return PQbackendPID(connection->pg);
 }
 
+/* Whatever happened: the connection is there, and in no transaction. */
+static inline void assert_idle(struct server *s, int backend)
+{
+    assert_non_null(s->connection->pg);
+    assert_int_equal(PQtransactionStatus(s->connection->pg), PQTRANS_IDLE);
+    assert_int_equal(backend_of(s->connection), backend);
+    assert_int_equal(run_sql(s->sql, "SELECT count(*) FROM pg_locks WHERE pid = %d", backend), 0);
+}
+
 static inline int server_setup(void **state)
 {
     struct server *s = calloc(1, sizeof *s);

@@ -454,6 +454,34 @@ static void test_invalid_before_anything_is_sent(void **state)
     assert_int_equal(ec_error_status(s->connection), EC_OK);
 }
 
+/* Both ways to execute many: with the connection's keys, and behind those of the call. */
+static void test_many_commands(void **state)
+{
+    struct server *server = *state;
+    struct transfer command = {.amount = 1};
+    ec_metadata called = {.user_id = "called"};
+    ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
+    ec_command commands[2];
+
+    deposit(server->sql, server->a, 10);
+    assert_ok(server->connection, ec_set_metadata(server->connection, &some_keys));
+    for (int i = 0; i < 2; i++)
+        commands[i] = transfer_prepare(&server->streams, &command);
+    assert_ok(server->connection, ec_execute_batch(server->connection, commands, 2, NULL));
+    assert_string_equal(ec_event_metadata(ec_outcome_event(commands[1].outcome, 0)), KEYS);
+    options.metadata = &called;
+    assert_ok(server->connection, ec_execute_pipelined(server->connection, commands, 2, &options));
+    assert_string_equal(ec_event_metadata(ec_outcome_event(commands[1].outcome, 0)),
+                        "{\"correlation_id\":\"c\",\"user_id\":\"called\"}");
+    for (int i = 0; i < 2; i++)
+        ec_outcome_free(commands[i].outcome);
+    assert_int_equal(run_sql(server->sql,
+                             "SELECT count(*) FROM eventcore.read_stream('%s')"
+                             " WHERE metadata->>'correlation_id' = 'c'",
+                             server->b),
+                     4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +500,7 @@ int main(void)
         SERVER_TEST(test_append_and_read_back),
         SERVER_TEST(test_chain_of_causes),
         SERVER_TEST(test_retried_command),
+        SERVER_TEST(test_many_commands),
         SERVER_TEST(test_invalid_before_anything_is_sent),
     };
 

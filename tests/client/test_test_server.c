@@ -211,26 +211,34 @@ static void test_server_fails(void **state)
     assert_fails(&options, EC_SERVER_ERROR, "cannot create the extension: ERROR:  cannot execute");
 }
 
+static void set_or_unset(const char *name, char *value)
+{
+    assert_int_equal(value == NULL ? unsetenv(name) : setenv(name, value, 1), 0);
+    free(value);
+}
+
+static char *copy_of(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value == NULL ? NULL : strdup(value);
+}
+
 static void test_environment(void **state)
 {
-    char *path = strdup(getenv("PATH")), *pg_config = getenv("PG_CONFIG");
-    char *tmpdir = getenv("TMPDIR");
+    char *path = copy_of("PATH"), *pg_config = copy_of("PG_CONFIG"), *tmpdir = copy_of("TMPDIR");
 
     (void)state;
     setenv("TMPDIR", "relative", 1);
     assert_fails(NULL, EC_FAILED, "set TMPDIR to a short absolute path");
     setenv("TMPDIR", "/nonexistent", 1);
     assert_fails(NULL, EC_FAILED, "No such file or directory");
-    tmpdir == NULL ? unsetenv("TMPDIR") : setenv("TMPDIR", tmpdir, 1);
-
-    pg_config = pg_config == NULL ? NULL : strdup(pg_config);
+    set_or_unset("TMPDIR", tmpdir);
     setenv("PATH", "/nonexistent", 1);
     setenv("PG_CONFIG", "/nonexistent/pg_config", 1);
     assert_fails(NULL, EC_FAILED, "initdb and postgres are not on PATH");
-    setenv("PATH", path, 1);
-    pg_config == NULL ? unsetenv("PG_CONFIG") : setenv("PG_CONFIG", pg_config, 1);
-    free(pg_config);
-    free(path);
+    set_or_unset("PATH", path);
+    set_or_unset("PG_CONFIG", pg_config);
 }
 
 static void test_bad_options(void **state)

@@ -1,5 +1,6 @@
 /* test_testkit.c: commands tested in memory: what the kit lets through, and what it does not. */
 #include "bank.h"
+#include "graph.h"
 
 #include <eventcore/testkit.h>
 #include <stdlib.h>
@@ -304,6 +305,100 @@ static void test_conflict_at_a_stream_only_read(void **state)
     assert_passed(k);
 }
 
+/* ------------------------------------------------------------------ discovery, cancellation */
+
+static void link_to_c(void *argument)
+{
+    struct kit *k = argument;
+
+    EC_GIVEN(k->test, EC_EVENT(k->test, "a", "Linked", "{s:s}", "to", "c"));
+}
+
+/* Each round reads what it does not know, as of its own instant. */
+static void test_discovery(void **state)
+{
+    struct kit *k = *state;
+    visit_streams streams = {.root = "root", .visited = EC_NO_IDS, .peeked = EC_NO_IDS};
+    struct visit visit = {.interfere = link_to_c, .argument = k};
+
+    EC_GIVEN(k->test, EC_EVENT(k->test, "c", "Marked", NULL),
+             EC_EVENT(k->test, "root", "Linked", "{s:s}", "to", "a"));
+    EC_WHEN(k->test, visit, &streams, &visit);
+    EC_THEN(k->test, EC_EVENT(k->test, "a", "Visited", "{s:i, s:i}", "place", 0, "version", 1),
+            EC_EVENT(k->test, "c", "Visited", "{s:i, s:i}", "place", 1, "version", 1));
+    EC_THEN_TRIED(k->test, 1, 0);
+    assert_passed(k);
+    assert_int_equal(visit.resolved, 3);
+    assert_string_equal(visit.order, "cra");
+
+    EC_MEANWHILE(k->test, EC_EVENT(k->test, "c", "Marked", NULL));
+    EC_WHEN(k->test, visit, &streams, &visit);
+    EC_THEN_TRIED(k->test, 2, 1);
+    EC_THEN_VERSION(k->test, "c", 4);
+    assert_passed(k);
+}
+
+static void cancel_it(void *argument)
+{
+    ec_cancel(argument);
+}
+
+static void test_cancellation(void **state)
+{
+    struct kit *k = *state;
+    ec_cancellation *cancellation;
+
+    assert_int_equal(ec_cancellation_new(&cancellation), EC_OK);
+    k->options.cancellation = cancellation;
+    k->command.interfere = cancel_it;
+    k->command.argument = cancellation;
+    GIVEN_100(k);
+    ec_test_conflict(k->test, 1);
+    WHEN(k);
+    EC_THEN_FAILED(k->test, EC_CANCELLED);
+    EC_THEN_TRIED(k->test, 1, 0);
+    WHEN(k);
+    EC_THEN_FAILED(k->test, EC_CANCELLED);
+    ec_cancellation_free(cancellation);
+    assert_int_equal(k->handled, 1);
+    assert_passed(k);
+}
+
+/* In memory there is nothing to lock: a command that would be locked is tried as before. */
+static void test_never_locked(void **state)
+{
+    struct kit *k = *state;
+
+    k->options.lock_after = 0;
+    GIVEN_100(k);
+    ec_test_conflict(k->test, 2);
+    WHEN(k);
+    then_transferred(k, 3, 2);
+}
+
+static bool give_up_after_two(void *argument, const ec_failed_attempt *attempt)
+{
+    (void)argument;
+    return attempt->attempts < 2;
+}
+
+static void test_retry_policy(void **state)
+{
+    struct kit *k = *state;
+
+    k->options.retry = give_up_after_two;
+    k->options.jitter_percent = 0;
+    k->options.backoff_base_ms = 7;
+    GIVEN_100(k);
+    ec_test_conflict(k->test, 5);
+    WHEN(k);
+    EC_THEN_FAILED(k->test, EC_VERSION_CONFLICT);
+    EC_THEN_TRIED(k->test, 2, 2);
+    assert_int_equal(ec_test_pause_count(k->test), 1);
+    assert_int_equal(ec_test_pause_us(k->test, 0), 7000);
+    assert_passed(k);
+}
+
 /* ------------------------------------------------------------------ faults */
 
 static void test_lost_reply(void **state)
@@ -584,6 +679,10 @@ int main(void)
                                        TEST(test_attempts_are_used_up),
                                        TEST(test_meanwhile),
                                        TEST(test_conflict_at_a_stream_only_read),
+                                       TEST(test_discovery),
+                                       TEST(test_cancellation),
+                                       TEST(test_never_locked),
+                                       TEST(test_retry_policy),
                                        TEST(test_lost_reply),
                                        TEST(test_lost_append),
                                        TEST(test_meanwhile_in_doubt),

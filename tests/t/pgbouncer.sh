@@ -2,7 +2,7 @@
 # Behind a pooler in transaction mode: each transaction may run in another session of the server.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..11
+echo 1..19
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PATH=$PATH:/usr/sbin
 
@@ -51,12 +51,14 @@ transfers() {
 $name-to|100|100|100" 'and each is stored once'
 }
 
-transfers execute unprepared conflicts
-transfers locked unprepared 'no conflicts'
 # Four clients prepare in two sessions: each learns that what it prepared is not there, or is there
 # already, and does without.
-transfers execute prepared conflicts
-transfers locked prepared 'no conflicts'
+for prepared in unprepared prepared; do
+    transfers execute $prepared conflicts
+    transfers batch $prepared conflicts
+    transfers pipelined $prepared conflicts
+    transfers locked $prepared 'no conflicts'
+done
 is "$(pooled read prepared execute_prepared-from -)" '100 of 100, no conflicts' 'read, prepared'
 
 is "$(sql "SELECT count(*) FROM pg_stat_activity WHERE datname = 'pooled' AND pid <> pg_backend_pid()")" 2 \

@@ -49,17 +49,18 @@ typedef struct ec_failed_attempt {
 
 /** How a command is executed. Initialise with EC_EXECUTE_OPTIONS_INIT, or one of its kin. */
 typedef struct ec_execute_options {
-    size_t struct_size;      /**< sizeof the struct, set by its initialiser */
-    int max_attempts;        /**< the first try included, at least 1 */
-    int lock_after;          /**< after so many lost races the streams are locked before they are
-                                read, so that the next one cannot be lost; 0: from the first try
-                                on; -1: never */
-    int64_t backoff_base_ms; /**< before retry n at most base * 2^(n-1) ... */
-    int64_t backoff_cap_ms;  /**< ... and never above the cap */
-    int jitter_percent;      /**< how much of the pause is random: 100: all of it, 0: nothing */
-    int64_t deadline_ms;     /**< for everything together, pauses included; 0: none */
-    bool verify;             /**< check the versions even if nothing is written */
-    const ec_metadata *metadata;   /**< for what it writes; goes before the connection's */
+    size_t struct_size;          /**< sizeof the struct, set by its initialiser */
+    int max_attempts;            /**< the first try included, at least 1 */
+    int lock_after;              /**< after so many lost races (conflicts, serialization failures,
+                                      deadlocks) the streams are locked before they are read, so
+                                      that the next one cannot be lost; 0: from the first try on;
+                                      -1: never */
+    int64_t backoff_base_ms;     /**< before retry n at most base * 2^(n-1) ... */
+    int64_t backoff_cap_ms;      /**< ... and never above the cap */
+    int jitter_percent;          /**< how much of the pause is random: 100: all of it, 0: nothing */
+    int64_t deadline_ms;         /**< for everything together, pauses included; 0: none */
+    bool verify;                 /**< check the versions even if nothing is written */
+    const ec_metadata *metadata; /**< for what it writes; goes before the connection's */
     ec_cancellation *cancellation; /**< NULL: none */
     /** Asked before each retry of what the library would try again; NULL: always. */
     bool (*retry)(void *argument, const ec_failed_attempt *attempt);
@@ -112,7 +113,8 @@ typedef struct ec_execute_options {
  *                    outcome of an earlier call, which is reused. Free it with ec_outcome_free().
  * @return EC_OK; EC_REJECTED, EC_FORBIDDEN or EC_INVALID_COMMAND; EC_VERSION_CONFLICT when the
  *         attempts are used up; EC_TIMEOUT; EC_CANCELLED; EC_UNBOUND_STREAM, before anything is
- *         read; EC_UNKNOWN_EVENT; what `apply`, `resolve` or `handle` returned;
+ *         read; EC_UNKNOWN_EVENT; what `apply`, `resolve` or `handle` returned; EC_FAILED if
+ *         `resolve` does not come to an end;
  *         EC_UNDECLARED_STREAM or EC_INVALID_EVENT from a write, even if `handle` ignored it;
  *         EC_INVALID_ARGUMENT; EC_CONNECTION_LOST or another server error.
  */
@@ -138,6 +140,11 @@ typedef struct ec_command {
  * the earlier ones of the batch write: it then stands or falls with them, and is tried again with
  * them. Only commands that lost a race are executed again.
  *
+ * An event that is only about to be written has neither a position nor a time yet: both are 0 in
+ * `apply`. A command that discovers streams decides behind those that know theirs. If the server
+ * refuses commands together, of which one is to blame, each of them is executed by itself, so that
+ * each has its own error; so is a command that is to lock its streams (`lock_after`).
+ *
  * @param connection  of the thread that calls.
  * @param commands    their results are set.
  * @param count       the number of commands.
@@ -151,7 +158,8 @@ EC_API ec_status ec_execute_batch(ec_connection *connection, ec_command *command
 /**
  * Execute many commands that do not depend on each other, each by itself as ec_execute() would, but
  * overlapped on the one connection: a round trip is not waited for before the next is sent. They
- * may run and commit in any order. Arguments and result as for ec_execute_batch().
+ * may run and commit in any order; those that are to lock their streams (`lock_after`) come last,
+ * one by one. Arguments and result as for ec_execute_batch().
  */
 EC_API ec_status ec_execute_pipelined(ec_connection *connection, ec_command *commands, size_t count,
                                       const ec_execute_options *options);

@@ -109,9 +109,10 @@ EC_API ec_status ec_uuid_new(ec_uuid *uuid);
 EC_API void ec_uuid_format(const ec_uuid *uuid, char text[EC_UUID_TEXT_SIZE]);
 
 /**
- * Make the id of a new stream: its category, a hyphen and a new UUID, such as
- * "order-0198a1b2-...".
- * @param size  of `id` in bytes, at least strlen(category) + 1 + EC_UUID_TEXT_SIZE.
+ * Make the id of a new stream, such as "order-0198a1b2-...".
+ * @param category  what it begins with; behind it come a hyphen and a new UUID.
+ * @param id        is where it is written to.
+ * @param size      of `id` in bytes, at least strlen(category) + 1 + EC_UUID_TEXT_SIZE.
  * @return EC_OK, EC_INVALID_ARGUMENT if the size is less, or as ec_uuid_new(); on failure `id` is
  *         empty, unless its size is 0.
  */

@@ -25,13 +25,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "books.h"
 #include "contender.h"
 #include "network.h"
 #include "sql.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
-enum { OPENED_WITH = 1000, LARGEST_AMOUNT = 100, WARM_UP = 10, MOST_PER_SECOND = 10000 };
+enum { MOST_WORKERS = 90, LARGEST_AMOUNT = 100, WARM_UP = 10, MOST_PER_SECOND = 10000 };
 
 typedef struct workload {
     const char *name;
@@ -222,69 +223,9 @@ static bool work_all(run *run, worker *workers, double *cpu)
     return !atomic_load(&run->failed);
 }
 
-/* ------------------------------------------------------------------ the store, before and after */
+/* ------------------------------------------------------------------ accounts */
 
-typedef struct books {
-    long long sum, smallest, changes;
-} books;
-
-static bool query(const char *sql, int count, const char *const *values, books *books)
-{
-    PGconn *connection = sql_connect(NULL, 0);
-    PGresult *rows = NULL;
-    bool done = connection != NULL;
-
-    if (done) {
-        rows = PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0);
-        done = PQresultStatus(rows) == PGRES_TUPLES_OK || PQresultStatus(rows) == PGRES_COMMAND_OK;
-        if (!done)
-            fprintf(stderr, "commands: %s", PQerrorMessage(connection));
-    }
-    if (done && books != NULL) {
-        books->sum = atoll(PQgetvalue(rows, 0, 0));
-        books->smallest = atoll(PQgetvalue(rows, 0, 1));
-        books->changes = atoll(PQgetvalue(rows, 0, 2));
-    }
-    PQclear(rows);
-    sql_disconnect(connection);
-    return done;
-}
-
-static bool audit(const run *run, books *books)
-{
-    const char *prefix = run->prefix;
-
-    return query(run->contender->audit, 1, &prefix, books);
-}
-
-static bool agree(const run *run, const books *found, long long sum, long long changes)
-{
-    if (found->sum == sum && found->smallest >= 0 &&
-        (found->changes == changes || found->changes == -1))
-        return true;
-    fprintf(stderr,
-            "commands: %s, %s: the accounts have %lld after %lld changes, the smallest %lld; they "
-            "should have %lld after %lld\n",
-            run->contender->name, run->workload->name, found->sum, found->changes, found->smallest,
-            sum, changes);
-    return false;
-}
-
-static bool open_accounts(const run *run, long count)
-{
-    long changes = run->workload->changes;
-    char count_text[24], changes_text[24], amount_text[24];
-    const char *values[] = {run->prefix, count_text, changes_text, amount_text};
-    books books;
-
-    snprintf(count_text, sizeof count_text, "%ld", count);
-    snprintf(changes_text, sizeof changes_text, "%ld", changes);
-    snprintf(amount_text, sizeof amount_text, "%d", OPENED_WITH);
-    return query(run->contender->open, 4, values, NULL) && audit(run, &books) &&
-           agree(run, &books, count * changes * OPENED_WITH, count * changes);
-}
-
-/* Names of accounts that last are the same in all runs. */
+/* Accounts that last are the same in all runs, from near and far. */
 static void choose_accounts(run *run, size_t contender)
 {
     const workload *workload = run->workload;
@@ -292,39 +233,40 @@ static void choose_accounts(run *run, size_t contender)
 
     if (workload->turn == 0) {
         run->opened = workload->accounts;
-        snprintf(run->prefix, sizeof run->prefix, "%zu-%ld-", contender, workload->distance);
+        snprintf(run->prefix, sizeof run->prefix, "%zu-", contender);
     } else {
         run->opened = (pool / workload->turn + run->workers) * workload->accounts;
         snprintf(run->prefix, sizeof run->prefix, "%zu-%d-", contender, (int)getpid());
     }
 }
 
-#define MOST_WORKERS 90
-
-static bool create(void)
+/* Make the tables, and the accounts that last. */
+static bool create(PGconn *connection)
 {
-    for (size_t i = 0; i < LENGTH(contenders); i++) {
-        if (contenders[i]->create != NULL) {
-            PGconn *connection = sql_connect(NULL, 0);
-            PGresult *made = connection == NULL ? NULL : PQexec(connection, contenders[i]->create);
-            bool done = PQresultStatus(made) == PGRES_COMMAND_OK;
+    bool done = true;
+    books books;
 
-            if (connection != NULL && !done)
-                fprintf(stderr, "commands: %s", PQerrorMessage(connection));
-            PQclear(made);
-            sql_disconnect(connection);
-            if (!done)
-                return false;
-        }
-        for (size_t j = 0; j < LENGTH(workloads); j++) {
+    for (size_t i = 0; i < LENGTH(contenders) && done; i++) {
+        if (contenders[i]->create != NULL)
+            done = books_run(connection, contenders[i]->create);
+        for (size_t j = 0; j < LENGTH(workloads) && done; j++) {
             run run = {.workload = &workloads[j], .contender = contenders[i]};
 
             choose_accounts(&run, i);
-            if (workloads[j].turn == 0 && !open_accounts(&run, run.opened + 2 * MOST_WORKERS))
-                return false;
+            if (run.workload->turn == 0 && run.workload->distance == 0)
+                done = books_open(connection, run.contender, run.prefix,
+                                  run.opened + 2 * MOST_WORKERS, run.workload->changes, &books);
         }
     }
-    return true;
+    return done;
+}
+
+static bool find_accounts(PGconn *connection, const run *run, books *books)
+{
+    if (run->workload->turn == 0)
+        return books_audit(connection, run->contender, run->prefix, books);
+    return books_open(connection, run->contender, run->prefix, run->opened + 2 * run->workers,
+                      run->workload->changes, books);
 }
 
 /* ------------------------------------------------------------------ figures */
@@ -341,7 +283,7 @@ static double percentile_ms(const double *sorted, size_t count, double share)
     return count == 0 ? 0 : 1000 * sorted[(size_t)(share * (double)(count - 1))];
 }
 
-static bool print_figures(const run *run, const worker *total, const char *round, double cpu)
+static void print_figures(const run *run, const worker *total, const char *round, double cpu)
 {
     double *sorted = total->latencies;
     size_t count = total->count;
@@ -354,7 +296,6 @@ static bool print_figures(const run *run, const worker *total, const char *round
            total->rejected, total->gave_up, percentile_ms(sorted, count, 0.5),
            percentile_ms(sorted, count, 0.95), percentile_ms(sorted, count, 0.99),
            count == 0 ? 0 : cpu * 1e6 / (double)count);
-    return true;
 }
 
 static bool add(worker *total, const worker *worker)
@@ -378,25 +319,25 @@ static bool add(worker *total, const worker *worker)
     return true;
 }
 
-static bool measure(run *run, const char *round)
+static bool measure(PGconn *connection, run *run, const char *round)
 {
     worker workers[MOST_WORKERS], total = {.count = 0};
     books before, after;
     double cpu;
     bool done;
 
-    if ((run->workload->turn > 0 && !open_accounts(run, run->opened + 2 * run->workers)) ||
-        !audit(run, &before) || !work_all(run, workers, &cpu))
+    if (!find_accounts(connection, run, &before))
         return false;
-    done = audit(run, &after);
+    done = work_all(run, workers, &cpu) &&
+           books_audit(connection, run->contender, run->prefix, &after);
     for (long i = 0; i < run->workers; i++) {
         done = done && add(&total, &workers[i]);
         free(workers[i].latencies);
     }
-    done = done &&
-           agree(run, &after, before.sum + total.deposited,
-                 before.changes + total.deposits + 2 * total.transfers) &&
-           print_figures(run, &total, round, cpu);
+    done = done && books_agree(run->contender, run->prefix, &after, before.sum + total.deposited,
+                               before.changes + total.deposits + 2 * total.transfers);
+    if (done)
+        print_figures(run, &total, round, cpu);
     free(total.latencies);
     return done;
 }
@@ -417,23 +358,32 @@ static bool choose(run *run, char **argv)
            run->workers <= MOST_WORKERS && run->seconds > 0;
 }
 
+static int usage(void)
+{
+    fprintf(stderr, "Usage: commands create\n"
+                    "       commands CONTENDER WORKLOAD WORKERS SECONDS ROUND\n"
+                    "Workloads:");
+    for (size_t i = 0; i < LENGTH(workloads); i++)
+        fprintf(stderr, " \"%s\"", workloads[i].name);
+    fprintf(stderr, "\nContenders:");
+    for (size_t i = 0; i < LENGTH(contenders); i++)
+        fprintf(stderr, " \"%s\"", contenders[i]->name);
+    fprintf(stderr, "\nWorkers: 1 to %d\n", MOST_WORKERS);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
+    bool creates = argc == 2 && strcmp(argv[1], "create") == 0, done;
     run run = {.workers = 0};
+    PGconn *connection;
 
-    if (argc == 2 && strcmp(argv[1], "create") == 0)
-        return create() ? 0 : 1;
-    if (argc != 6 || !choose(&run, argv)) {
-        fprintf(stderr, "Usage: commands create\n"
-                        "       commands CONTENDER WORKLOAD WORKERS SECONDS ROUND\n"
-                        "Workloads:");
-        for (size_t i = 0; i < LENGTH(workloads); i++)
-            fprintf(stderr, " \"%s\"", workloads[i].name);
-        fprintf(stderr, "\nContenders:");
-        for (size_t i = 0; i < LENGTH(contenders); i++)
-            fprintf(stderr, " \"%s\"", contenders[i]->name);
-        fprintf(stderr, "\nWorkers: 1 to %d\n", MOST_WORKERS);
-        return 2;
-    }
-    return measure(&run, argv[5]) ? 0 : 1;
+    if (!creates && (argc != 6 || !choose(&run, argv)))
+        return usage();
+    connection = sql_connect(NULL, 0);
+    if (connection == NULL)
+        return 1;
+    done = creates ? create(connection) : measure(connection, &run, argv[5]);
+    sql_disconnect(connection);
+    return done ? 0 : 1;
 }
