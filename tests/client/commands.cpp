@@ -14,7 +14,15 @@
 EC_EVENTS(box, BOX_EVENTS);
 
 #define LABEL_EVENTS(list, type) type(list, Printed, "LabelPrinted")
-EC_SOME_EVENTS(label, LABEL_EVENTS);
+static ec_upcaster add_size;
+#define LABEL_UPCASTERS(list, upcast)                                                              \
+    upcast(list, Printed, 1, 2, add_size) upcast(list, Printed, 2, 3, nullptr)
+EC_SOME_EVENTS_UPCAST(label, LABEL_EVENTS, LABEL_UPCASTERS);
+
+static ec_status add_size(const ec_event *, ec_upcast *upcast)
+{
+    return ec_upcast_set(upcast, "{s:s}", "size", "A4");
+}
 
 /* What only warns in C does not compile in C++. */
 static_assert(!std::is_convertible<label_kind, box_kind>::value, "kinds are of their list");
