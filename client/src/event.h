@@ -44,6 +44,15 @@ typedef struct ec_row {
     const char *error_detail;
 } ec_row;
 
+/* A snapshot that was read with the rows. */
+typedef struct ec_snapshot_row {
+    const void *state; /* NULL: there is none */
+    size_t state_size;
+    int64_t last_position;
+    int64_t *versions; /* of the streams, in the order in which they were asked for */
+    size_t version_count;
+} ec_snapshot_row;
+
 struct ec_events {
     PGresult *result; /* what the rows point into; may be NULL */
     ec_arena memory;
@@ -51,6 +60,7 @@ struct ec_events {
     ec_row *rows; /* those with an event first */
     size_t row_count;
     size_t event_count;
+    ec_snapshot_row snapshot;
 };
 
 /* The data as it is stored, parsed once; NULL on failure. */

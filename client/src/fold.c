@@ -104,8 +104,6 @@ ec_status ec_fold(const ec_definition *definition, const void *command, void *st
     size_t next[EC_MAX_REPLIES] = {0};
     ec_status status = EC_OK;
 
-    if (definition->state_size > 0)
-        memset(state, 0, definition->state_size);
     while (status == EC_OK) {
         size_t from = first_reply(replies, reply_count, next);
         ec_event *event;

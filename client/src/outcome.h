@@ -18,6 +18,8 @@ struct ec_outcome {
     size_t violation_count;
     const char *rejection_code;
     const char *rejection_message;
+    int64_t folded;
+    const char *snapshot_problem; /* NULL: none */
 };
 
 /* Make *outcome if it is NULL, or empty it; NULL when memory runs out. */

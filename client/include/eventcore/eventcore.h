@@ -34,6 +34,7 @@
 #include "execute.h"
 #include "outcome.h"
 #include "read.h"
+#include "snapshot.h"
 #include "status.h"
 #include "upcast.h"
 
