@@ -31,8 +31,8 @@ EC_EVENTS(tally_event, TALLY_EVENTS);
         stream(command, reads_many, others)
 EC_RESOLVING_COMMAND(tally, TALLY_STREAMS, tally_event, struct tally, struct tally_state);
 
-static int tally_saved, tally_loaded; /* calls */
-static ec_status tally_load_status;   /* the result of loading */
+static _Atomic int tally_saved, tally_loaded; /* calls */
+static ec_status tally_load_status;           /* the result of loading */
 static ec_status tally_save_status;
 
 EC_SNAPSHOTS(tally, struct tally_state, 1, 3);

@@ -585,6 +585,63 @@ static void test_other_places(void **state)
                      3);
 }
 
+/* An event that becomes visible late, before others that are in the snapshot. */
+static void test_late_event(void **state)
+{
+    struct server *s = *state;
+    struct tally_server t = on(s);
+    PGconn *late = PQconnectdb("");
+
+#define COUNT(sql, stream)                                                                         \
+    run_sql(sql, "SELECT version FROM eventcore.append('%s', -1, 'Counted', '{\"amount\": 7}')",   \
+            stream)
+    t.streams.base = s->limits;
+    command.amount = 0; /* an append would wait for the late one */
+    run_sql(late, "BEGIN");
+    COUNT(late, s->limits);
+    for (int i = 0; i < 3; i++)
+        COUNT(s->sql, s->b);
+    execute(&t);
+    assert_int_equal(saved_version(s, s->b), 3);
+    run_sql(late, "COMMIT");
+    PQfinish(late);
+    assert_ok(s->connection,
+              tally_execute_with(s->connection, &t.streams, &command, &t.options, &s->outcome));
+    assert_string_equal(ec_outcome_snapshot_problem(s->outcome),
+                        "an event behind the snapshot stands before one in it");
+    assert_int_equal(ec_outcome_attempts(s->outcome), 1);
+    assert_int_equal(ec_outcome_folded(s->outcome), 4);
+    COUNT(s->sql, s->b);
+    execute(&t); /* what was saved then stands for it, too */
+    assert_int_equal(ec_outcome_folded(s->outcome), 1);
+    assert_memory_equal(folded, "5 ", 2);
+}
+
+/* An older snapshot does not replace a newer one. */
+static void test_never_backwards(void **state)
+{
+    struct server *s = *state;
+
+#define SAVE(versions, state)                                                                      \
+    run_sql(s->sql,                                                                                \
+            "SELECT eventcore.save_snapshot('n', 1, '{%s,%s}', '{" versions "}', 9, '" state       \
+            "')::int",                                                                             \
+            s->a, s->b)
+#define STATE_IS(expected)                                                                         \
+    assert_int_equal(run_sql(s->sql,                                                               \
+                             "SELECT (state = '" expected "')::int"                                \
+                             " FROM eventcore.read_snapshot('n', 1, '{%s,%s}')",                   \
+                             s->a, s->b),                                                          \
+                     1)
+    assert_int_equal(SAVE("3,4", "first"), 1);
+    assert_int_equal(SAVE("3,3", "older"), 0);
+    STATE_IS("first");
+    assert_int_equal(SAVE("3,4", "again"), 1);
+    STATE_IS("again");
+    assert_int_equal(SAVE("3,5", "newer"), 1);
+    STATE_IS("newer");
+}
+
 /* Whoever may not save is not held up by that. */
 static void test_saving_is_refused(void **state)
 {
@@ -624,6 +681,8 @@ int main(void)
         SERVER_TEST(test_with_a_server),
         SERVER_TEST(test_locked_without_events),
         SERVER_TEST(test_other_places),
+        SERVER_TEST(test_late_event),
+        SERVER_TEST(test_never_backwards),
         SERVER_TEST(test_saving_is_refused),
     };
 
