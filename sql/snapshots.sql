@@ -60,9 +60,9 @@ DECLARE
     event_count numeric;
 BEGIN
     IF num_nulls(name, schema_version, stream_ids, versions, last_position, state, arrangement, store) > 0
-       OR array_position(stream_ids, NULL) IS NOT NULL OR array_position(versions, NULL) IS NOT NULL
        OR array_ndims(stream_ids) IS DISTINCT FROM 1 OR array_ndims(versions) IS DISTINCT FROM 1
-       OR array_length(stream_ids, 1) <> array_length(versions, 1) THEN
+       OR array_length(stream_ids, 1) <> array_length(versions, 1)
+       OR array_position(stream_ids, NULL) IS NOT NULL OR array_position(versions, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a snapshot has no nulls, and a version for each stream'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
