@@ -37,13 +37,6 @@ COMMENT ON COLUMN eventcore.snapshots.last_position IS 'The highest position of 
 COMMENT ON COLUMN eventcore.snapshots.state IS 'The state, as the client wrote it.';
 COMMENT ON COLUMN eventcore.snapshots.saved_at IS 'When it was saved.';
 
--- Not SECURITY DEFINER, and harmless to call: an unambiguous text of both, hashed.
-CREATE FUNCTION eventcore.snapshot_streams(stream_ids text[], arrangement text) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN pg_catalog.sha256(pg_catalog.convert_to((ARRAY[arrangement] OPERATOR(pg_catalog.||) stream_ids)::text, 'UTF8'));
-COMMENT ON FUNCTION eventcore.snapshot_streams(text[], text) IS
-'Internal: what a snapshot of these streams is found by.';
-
 CREATE FUNCTION eventcore.save_snapshot(
     name           text,
     schema_version integer,
@@ -69,7 +62,7 @@ BEGIN
     SELECT sum(v) INTO event_count FROM unnest(versions) AS v;
     INSERT INTO eventcore.snapshots AS saved
     VALUES (save_snapshot.store, save_snapshot.name, save_snapshot.schema_version,
-            eventcore.snapshot_streams(save_snapshot.stream_ids, save_snapshot.arrangement),
+            sha256(convert_to((ARRAY[save_snapshot.arrangement] || save_snapshot.stream_ids)::text, 'UTF8')),
             save_snapshot.stream_ids, save_snapshot.arrangement, save_snapshot.versions, event_count,
             save_snapshot.last_position, save_snapshot.state, now())
     ON CONFLICT (store, name, schema_version, streams) DO UPDATE
@@ -94,12 +87,14 @@ CREATE FUNCTION eventcore.read_snapshot(
     OUT state         bytea
 ) RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    digest bytea := sha256(convert_to((ARRAY[arrangement] || stream_ids)::text, 'UTF8'));
 BEGIN
     RETURN QUERY SELECT saved.versions, saved.last_position, saved.state
     FROM eventcore.snapshots AS saved
     WHERE saved.store = read_snapshot.store AND saved.name = read_snapshot.name
       AND saved.schema_version = read_snapshot.schema_version
-      AND saved.streams = eventcore.snapshot_streams(read_snapshot.stream_ids, read_snapshot.arrangement);
+      AND saved.streams = digest;
 END$$;
 COMMENT ON FUNCTION eventcore.read_snapshot(text, integer, text[], text, text) IS
 'The snapshot that was saved last under the same name, schema version, streams (in the same order) and arrangement; no row if there is none.
