@@ -72,6 +72,18 @@ static ec_status fill_handle(const fill *command, const content *state, fill_con
     return fill_record(ctx, fill_target, box_Filled, "{s:I}", "amount", command->amount);
 }
 
+EC_SNAPSHOTS(content, content, 1, 100);
+
+static ec_status content_serialise(const content *state, ec_snapshot *snapshot)
+{
+    return ec_snapshot_pack(snapshot, "{s:I}", "amount", state->amount);
+}
+
+static ec_status content_deserialise(content *state, ec_snapshot *snapshot)
+{
+    return ec_snapshot_unpack(snapshot, "{s:I}", "amount", &state->amount);
+}
+
 /* ------------------------------------------------------------------ one that discovers */
 
 struct empty {
@@ -160,6 +172,7 @@ int main()
         ec_close(connection);
         return 1;
     }
+    options.snapshots = &content_snapshots;
     tell("fill", fill_execute(connection, &filled, &command, &outcome), outcome);
     tell("again", fill_execute_with(connection, &filled, &command, &options, &outcome), outcome);
     filled.target = linked.c_str();

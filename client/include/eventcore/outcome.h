@@ -55,7 +55,7 @@ EC_API const char *ec_outcome_rejection_message(const ec_outcome *outcome);
  */
 EC_API bool ec_outcome_in_doubt(const ec_outcome *outcome);
 
-/** How many events the last try folded: with a snapshot, those behind it. */
+/** How many events the last try has folded: with a snapshot, those behind it. */
 EC_API int64_t ec_outcome_folded(const ec_outcome *outcome);
 
 /**
