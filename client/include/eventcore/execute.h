@@ -150,8 +150,8 @@ typedef struct ec_command {
  * @param connection  of the thread that calls.
  * @param commands    their results are set.
  * @param count       the number of commands.
- * @param options     as for ec_execute(), for the whole batch; NULL: the defaults. Snapshots are not
- *                    used.
+ * @param options     as for ec_execute(), for the whole batch; NULL: the defaults. Snapshots are
+ * not used.
  * @return EC_OK if all commands are; else the status of the first one that is not, whose error the
  *         handle keeps. Look at each command's own.
  */
