@@ -14,7 +14,12 @@ struct ec_connection {
     ec_arena metadata_memory;
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
+    ec_pool *pool;                     /* that lent it; NULL: none */
 };
+
+/* As ec_connect(), but without connecting. EC_OK, EC_INVALID_ARGUMENT or EC_NO_MEMORY. */
+ec_status ec_connection_new(ec_connection **connection, const char *conninfo,
+                            const ec_connect_options *options);
 
 /* Connect unless connected. EC_OK, EC_CONNECTION_LOST, EC_TIMEOUT or EC_CANCELLED. */
 ec_status ec_connection_open(ec_connection *connection, const ec_until *until, ec_failure *failure);
@@ -59,6 +64,9 @@ ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_state
 
 /* Ask the server to stop what it is at, as far as that goes. */
 void ec_pipeline_cancel(ec_connection *connection);
+
+/* Give the connection up, whatever may still be on its way to it. */
+void ec_pipeline_abandon(ec_connection *connection);
 
 /* Leave pipeline mode; the connection is given up if results are still to come. */
 void ec_pipeline_leave(ec_connection *connection);

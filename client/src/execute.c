@@ -84,6 +84,7 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
         !ec_options_take(&options, sizeof options, given)) {
         status = ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
                          "the definition or the options are not initialised, or streams is NULL");
+        ec_outcome_end(made, &connection->failure);
     } else {
         ec_until until = ec_until_after(options.deadline_ms, options.cancellation);
         ec_metadata metadata = ec_metadata_merge(options.metadata, &connection->metadata);
@@ -93,6 +94,7 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
                            made);
         status = drive(&execution, connection, &until);
     }
+    ec_outcome_forget(made);
     ec_outcome_free(unwanted);
     return status;
 }
@@ -111,6 +113,7 @@ ec_status ec_append(ec_connection *connection, const ec_stream_event *events, si
     ec_execution_start_append(&execution, events, event_count, expected, expected_count,
                               &connection->metadata, connection->store, made);
     status = drive(&execution, connection, &until);
+    ec_outcome_forget(made);
     ec_outcome_free(unwanted);
     return status;
 }

@@ -1,25 +1,26 @@
 /* read.c: reading without a command. */
-#include "connection.h"
+#include "read.h"
+
 #include "options.h"
 #include "retry.h"
 
-/* A read is repeated once: on a new connection, if the old one had died while idle. */
-static ec_status run(ec_connection *connection, const ec_call *call, ec_events **events)
+ec_status ec_read_rows(ec_connection *connection, const ec_call *call, ec_events **events)
 {
     ec_until until = ec_until_after(connection->options.timeout_ms, NULL);
-    ec_failure *failure = &connection->failure;
+    ec_failure failure = {.status = EC_OK}; /* in the last one the call's ids may lie */
     ec_status status;
     bool maybe_done;
 
     for (int try = 0; try < 2; try++) {
-        status = ec_connection_open(connection, &until, failure);
+        status = ec_connection_open(connection, &until, &failure);
         if (status == EC_OK)
-            status = ec_connection_call(connection, call, &until, events, failure, &maybe_done);
-        if (status == EC_OK || !ec_is_retriable(failure))
+            status = ec_connection_call(connection, call, &until, events, &failure, &maybe_done);
+        if (status == EC_OK || !ec_is_retriable(&failure))
             break;
     }
     if (status == EC_OK)
-        ec_failure_clear(failure);
+        ec_failure_clear(&failure);
+    ec_failure_move(&connection->failure, &failure);
     return status;
 }
 
@@ -38,7 +39,7 @@ ec_status ec_read_stream(ec_connection *connection, const char *stream_id,
                        "stream_id is NULL, or the read options are not initialised");
     status = ec_call_read_stream(&call, &memory, stream_id, &options, connection->store, failure);
     if (status == EC_OK)
-        status = run(connection, &call, events);
+        status = ec_read_rows(connection, &call, events);
     ec_arena_free(&memory);
     return status;
 }
@@ -52,10 +53,12 @@ ec_status ec_read_streams(ec_connection *connection, const char *const *stream_i
     ec_status status;
 
     *events = NULL;
+    if (stream_ids == NULL && stream_count > 0)
+        return ec_fail(failure, EC_INVALID_ARGUMENT, "stream_ids is NULL, of %zu", stream_count);
     status = ec_call_read_streams(&call, &memory, stream_ids, stream_count, after_versions,
                                   connection->store, failure);
     if (status == EC_OK)
-        status = run(connection, &call, events);
+        status = ec_read_rows(connection, &call, events);
     ec_arena_free(&memory);
     return status;
 }
@@ -63,6 +66,7 @@ ec_status ec_read_streams(ec_connection *connection, const char *const *stream_i
 ec_status ec_read_all(ec_connection *connection, int64_t after, int64_t max_count,
                       ec_events **events)
 {
+    ec_log_options options = EC_LOG_OPTIONS_INIT;
     ec_failure *failure = &connection->failure;
     ec_arena memory = {NULL};
     ec_call call;
@@ -71,9 +75,11 @@ ec_status ec_read_all(ec_connection *connection, int64_t after, int64_t max_coun
     *events = NULL;
     if (max_count < 1)
         return ec_fail(failure, EC_INVALID_ARGUMENT, "max_count is at least 1");
-    status = ec_call_read_all(&call, &memory, after, max_count, connection->store, failure);
+    options.after = after;
+    options.max_count = max_count;
+    status = ec_call_read_all(&call, &memory, &options, connection->store, failure);
     if (status == EC_OK)
-        status = run(connection, &call, events);
+        status = ec_read_rows(connection, &call, events);
     ec_arena_free(&memory);
     return status;
 }
