@@ -30,7 +30,7 @@ EXTRA_CLEAN = tests/client/build
 
 # The install script is these files of sql/, in this order.
 SQL_ORDER = types tables stores append locks read log horizon subscriptions deliveries acknowledgements \
-	projections lifecycle privileges
+	snapshots projections lifecycle privileges
 SQL_FILES = $(wildcard $(SQL_ORDER:%=sql/%.sql))
 ifneq ($(filter-out $(SQL_FILES),$(wildcard sql/*.sql)),)
 $(error not in SQL_ORDER: $(filter-out $(SQL_FILES),$(wildcard sql/*.sql)))

@@ -40,6 +40,46 @@ ec_status ec_call_read_streams(ec_call *call, ec_arena *memory, const char *cons
     return status;
 }
 
+static ec_status encode_key(ec_call *call, ec_arena *memory, const ec_snapshot_key *key,
+                            const char *store, ec_failure *failure)
+{
+    ec_status status = encode_texts(call, 0, memory, key->stream_ids, key->stream_count, failure);
+
+    if (status == EC_OK)
+        status = ec_encode_text(call, 1, store_or_default(store), failure);
+    if (status == EC_OK)
+        status = ec_encode_text(call, 2, key->name, failure);
+    if (status == EC_OK)
+        status = ec_encode_bigint(call, 3, memory, key->schema_version, failure);
+    if (status == EC_OK)
+        status = ec_encode_text(call, 4, key->arrangement, failure);
+    return status;
+}
+
+ec_status ec_call_read_snapshot(ec_call *call, ec_arena *memory, const ec_snapshot_key *key,
+                                const char *store, ec_failure *failure)
+{
+    *call = (ec_call){.statement = EC_STATEMENT_READ_SNAPSHOT};
+    return encode_key(call, memory, key, store, failure);
+}
+
+ec_status ec_call_save_snapshot(ec_call *call, ec_arena *memory, const ec_snapshot_key *key,
+                                const int64_t *versions, int64_t last_position, const void *state,
+                                size_t size, const char *store, ec_failure *failure)
+{
+    ec_status status;
+
+    *call = (ec_call){.statement = EC_STATEMENT_SAVE_SNAPSHOT};
+    status = encode_key(call, memory, key, store, failure);
+    if (status == EC_OK)
+        status = ec_encode_bigints(call, 5, memory, versions, key->stream_count, failure);
+    if (status == EC_OK)
+        status = ec_encode_bigint(call, 6, memory, last_position, failure);
+    if (status == EC_OK)
+        status = ec_encode_bytes(call, 7, state, size, failure);
+    return status;
+}
+
 ec_status ec_call_lock_streams(ec_call *call, ec_arena *memory, const char *const *written,
                                size_t written_count, const char *const *read, size_t read_count,
                                const char *store, ec_failure *failure)

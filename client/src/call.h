@@ -10,6 +10,8 @@ typedef enum ec_statement {
     EC_STATEMENT_READ_STREAM,
     EC_STATEMENT_READ_STREAMS,
     EC_STATEMENT_READ_ALL,
+    EC_STATEMENT_READ_SNAPSHOT,
+    EC_STATEMENT_SAVE_SNAPSHOT,
     EC_STATEMENT_TRY_APPEND,
     EC_STATEMENT_APPEND_BATCH,
     EC_STATEMENT_LOCK_STREAMS,
@@ -59,6 +61,24 @@ ec_status ec_call_read_all(ec_call *call, ec_arena *memory, const ec_log_options
 ec_status ec_call_lock_streams(ec_call *call, ec_arena *memory, const char *const *written,
                                size_t written_count, const char *const *read, size_t read_count,
                                const char *store, ec_failure *failure);
+
+/* What a snapshot is found by. */
+typedef struct ec_snapshot_key {
+    const char *name;
+    int schema_version;
+    const char *const *stream_ids;
+    size_t stream_count;
+    const char *arrangement;
+} ec_snapshot_key;
+
+/* Read the streams of the key behind its snapshot, with the snapshot. */
+ec_status ec_call_read_snapshot(ec_call *call, ec_arena *memory, const ec_snapshot_key *key,
+                                const char *store, ec_failure *failure);
+
+/* `versions` are those of the key's streams. */
+ec_status ec_call_save_snapshot(ec_call *call, ec_arena *memory, const ec_snapshot_key *key,
+                                const int64_t *versions, int64_t last_position, const void *state,
+                                size_t size, const char *store, ec_failure *failure);
 
 /* `expected` NULL: no expectation at all. */
 ec_status ec_call_try_append(ec_call *call, ec_arena *memory, const ec_entry *entries,

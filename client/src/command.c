@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "event_id.h"
+#include "upcast.h"
 
 #define FIRST_CAPACITY 8
 
@@ -11,7 +12,9 @@ void ec_context_reset(ec_context *context)
 {
     ec_arena_free(&context->memory);
     ec_failure_clear(&context->failure);
-    *context = (ec_context){.streams = context->streams, .metadata = context->metadata};
+    *context = (ec_context){.streams = context->streams,
+                            .metadata = context->metadata,
+                            .event_types = context->event_types};
 }
 
 ec_status ec_context_fail(ec_context *context, ec_status status, const char *format, ...)
@@ -67,7 +70,8 @@ static bool copy_event(ec_entry *entry, ec_arena *memory, const ec_new_event *ev
 static ec_status complete_metadata(ec_context *context, ec_entry *entry, const char *own)
 {
     ec_failure failure = {.status = EC_OK};
-    ec_status status = ec_metadata_complete(context->metadata, own, &entry->event.metadata,
+    int version = ec_schema_version_of_type(context->event_types, entry->event.type);
+    ec_status status = ec_metadata_complete(context->metadata, version, own, &entry->event.metadata,
                                             &context->memory, &failure);
 
     if (status != EC_OK)

@@ -15,6 +15,7 @@
 struct ec_context {
     ec_stream_set *streams;
     const ec_added_metadata *metadata; /* to all that is written; NULL: none */
+    const ec_event_types *event_types; /* in whose schema versions it is written; NULL: in 1 */
     bool resolving;                    /* `resolve` is being called */
     size_t discovered;                 /* places that it has added */
     ec_arena memory;                   /* freed when the attempt ends */
@@ -26,7 +27,7 @@ struct ec_context {
     const char *rejection_message;
 };
 
-/* Start an attempt: forget everything but where the streams and the metadata are. */
+/* Start an attempt: forget everything but where the streams, the metadata and the types are. */
 void ec_context_reset(ec_context *context);
 
 /* As ec_vpack(), for the data of an event of this type, which messages name; NULL: for no event. */

@@ -41,6 +41,7 @@ ec_status ec_command_list_open(ec_command_list *list, ec_connection *connection,
     }
     list->metadata = ec_metadata_merge(list->options.metadata, &connection->metadata);
     list->options.metadata = &list->metadata;
+    list->options.snapshots = NULL; /* they are of one command's state */
     list->until = ec_until_after(list->options.deadline_ms, list->options.cancellation);
     return EC_OK;
 }

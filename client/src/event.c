@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "streams.h"
+#include "upcast.h"
 
 const char *ec_event_stream_id(const ec_event *event)
 {
@@ -33,7 +34,7 @@ const char *ec_event_type(const ec_event *event)
 
 const char *ec_event_data(const ec_event *event)
 {
-    return event->data;
+    return event->upcast == NULL ? event->data : ec_upcast_data(event);
 }
 
 const void *ec_event_payload(const ec_event *event, size_t *size)
@@ -65,7 +66,11 @@ bool ec_event_in(const ec_event *event, size_t slot, size_t *index)
 
 int ec_event_kind(const ec_event *event, const ec_event_types *types)
 {
-    return ec_kind_find(types, event->type, event->kinds, event->memory);
+    int kind = ec_kind_find(types, event->type, event->kinds, event->memory);
+
+    if (kind >= 0)
+        ec_upcast_event((ec_event *)event, types, kind);
+    return kind;
 }
 
 void *ec_event_alloc(const ec_event *event, size_t size)
@@ -79,6 +84,7 @@ void *ec_event_alloc(const ec_event *event, size_t size)
 
 void ec_event_release(ec_event *event)
 {
+    ec_upcast_release(event);
     json_decref(event->json);
     json_decref(event->metadata_json);
     event->json = event->metadata_json = NULL;

@@ -1,9 +1,10 @@
 /*
  * execution.c: read, fold, decide, append; and what follows when one of them fails.
  *
- *     start -> READ -> fold, resolve -> handle -> APPEND -> DONE
+ *     start -> READ -> fold, resolve -> handle -> APPEND -> (SAVE) -> DONE
  *              ^  ^      |                          |
- *              |  +------+ streams discovered       |
+ *              |  +------+ streams discovered,      |
+ *              |           a snapshot does not fit  |
  *              +--------- SLEEP <-- conflict, retriable error
  *
  * An append whose reply was lost may have been done. Until the server has given a definite answer
@@ -17,7 +18,8 @@
  * what was read before stays true, and what came behind it is read as in any other round.
  *
  * Who has lost a race reads only what is new: what an attempt has read stays true, and the next one
- * folds it again from the start, with the events behind it. (An event may become visible behind
+ * folds it again from the start, with the events behind it; a command that starts from snapshots
+ * reads little anyhow, and reads that again. (An event may become visible behind
  * those of other streams that stand after it in the log, so that the state cannot just go on.) Not
  * so if streams were discovered, which the next attempt may not need; nor if the connection was
  * lost, or a stream is shorter than it was: a server that took over may not have all that was read.
@@ -29,10 +31,36 @@
 #include "event_id.h"
 #include "fold.h"
 #include "retry.h"
+#include "snapshot.h"
+
+static void note_snapshot_problem(ec_execution *execution, const char *problem)
+{
+    execution->outcome->snapshot_problem = ec_arena_string(&execution->outcome->memory, problem);
+}
+
+/*
+ * Whether the state is to be saved, which then has been written. The events were read and the
+ * command has decided on them: what it decided, and what became of that, is not in the state.
+ */
+static bool leaves_snapshot(ec_execution *execution)
+{
+    const ec_snapshots *snapshots = execution->options.snapshots;
+    ec_status status = execution->failure.status;
+
+    if (snapshots == NULL || execution->discovered ||
+        execution->outcome->folded < snapshots->every ||
+        (status != EC_OK && !ec_status_is_rejection(status)))
+        return false;
+    execution->left.memory = &execution->context.memory;
+    if (ec_snapshot_save(&execution->left, snapshots, execution->state) == EC_OK)
+        return true;
+    note_snapshot_problem(execution, execution->left.failure.message);
+    return false;
+}
 
 static void finish(ec_execution *execution)
 {
-    execution->step = EC_STEP_DONE;
+    execution->step = leaves_snapshot(execution) ? EC_STEP_SAVE : EC_STEP_DONE;
     execution->outcome->in_doubt = execution->in_doubt && execution->context.entry_count > 0 &&
                                    execution->failure.status != EC_OK;
     if (!ec_outcome_end(execution->outcome, &execution->failure))
@@ -58,12 +86,20 @@ static void free_replies(ec_execution *execution)
     execution->reply_count = 0;
 }
 
+/* Forget what was made of it. */
+static void end_state(ec_execution *execution)
+{
+    ec_snapshot_release(&execution->snapshot);
+    ec_snapshot_release(&execution->left);
+    ec_context_reset(&execution->context);
+}
+
 /* Keep what was read for the next attempt, or else forget it. */
 static void end_attempt(ec_execution *execution)
 {
     ec_stream_set *given = &execution->given;
     bool keeps = !execution->rereads && !execution->fleeting &&
-                 execution->streams.count == given->count &&
+                 execution->options.snapshots == NULL && execution->streams.count == given->count &&
                  execution->reply_count <= EC_MAX_KEPT_REPLIES;
 
     if (!keeps)
@@ -72,7 +108,7 @@ static void end_attempt(ec_execution *execution)
         given->streams[i].version = keeps ? execution->streams.streams[i].version : 0;
     execution->kept_count = execution->reply_count;
     execution->rereads = false;
-    ec_context_reset(&execution->context);
+    end_state(execution);
 }
 
 static bool is_locked_next(const ec_execution *execution)
@@ -95,6 +131,11 @@ static void begin_attempt(ec_execution *execution)
     }
     end_attempt(execution);
     execution->locked = is_locked_next(execution);
+    execution->reads = 0;
+    execution->whole = execution->discovered = false;
+    execution->snapshot.memory = &context->memory;
+    execution->last_position = 0;
+    execution->outcome->folded = 0;
     execution->state = ec_alloc(context, execution->definition->state_size);
     if (execution->state == NULL ||
         !ec_streams_copy(&execution->streams, &context->memory, &execution->given)) {
@@ -155,7 +196,10 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
                                 .options = *options,
                                 .outcome = outcome};
     execution->context.streams = &execution->streams;
+    execution->context.event_types = definition->event_types;
     ec_check_options(options, &execution->failure);
+    if (execution->failure.status == EC_OK && options->snapshots != NULL)
+        ec_snapshots_check(options->snapshots, definition, &execution->failure);
     if (execution->failure.status == EC_OK)
         take_metadata(execution, options->metadata);
     if (execution->failure.status == EC_OK)
@@ -280,20 +324,82 @@ static void finish_undecided(ec_execution *execution)
         finish_with(execution, failure);
 }
 
+/* Forget what was read, to read it all. */
+static void read_whole(ec_execution *execution)
+{
+    ec_stream_set *streams = &execution->streams;
+
+    free_replies(execution);
+    for (size_t i = 0; i < streams->count; i++) {
+        streams->streams[i].version = 0;
+        streams->streams[i].replies = 0;
+    }
+    ec_snapshot_release(&execution->snapshot);
+    execution->last_position = 0;
+    execution->whole = true;
+}
+
+static void note_folded(ec_execution *execution)
+{
+    execution->outcome->folded = 0;
+    for (size_t i = 0; i < execution->reply_count; i++) {
+        const ec_events *reply = execution->replies[i];
+        size_t count = reply->event_count;
+
+        execution->outcome->folded += (int64_t)count;
+        if (count > 0 && reply->rows[count - 1].event.position > execution->last_position)
+            execution->last_position = reply->rows[count - 1].event.position;
+    }
+}
+
+/* Start from the snapshot in the reply, if it has one. False if that does not fit. */
+static bool start_from_snapshot(ec_execution *execution, const ec_events *reply)
+{
+    const ec_snapshot_row *row = &reply->snapshot;
+    ec_snapshot *snapshot = &execution->snapshot;
+    const char *problem;
+
+    if (row->state == NULL)
+        return true;
+    problem = ec_snapshot_misfit(reply, &execution->streams);
+    snapshot->bytes = row->state;
+    snapshot->size = row->state_size;
+    if (problem == NULL &&
+        ec_snapshot_load(snapshot, execution->options.snapshots, execution->state) != EC_OK)
+        problem = snapshot->failure.message;
+    if (problem != NULL)
+        note_snapshot_problem(execution, problem);
+    execution->last_position = row->last_position;
+    return problem == NULL;
+}
+
 static void take_read(ec_execution *execution, ec_events *rows)
 {
     ec_context *context = &execution->context;
 
     execution->replies[execution->reply_count++] = rows;
+    execution->reads++;
+    if (execution->definition->state_size > 0)
+        memset(execution->state, 0, execution->definition->state_size);
+    if (!start_from_snapshot(execution, rows)) {
+        read_whole(execution); /* the step stays READ */
+        return;
+    }
+    note_folded(execution);
     if (ec_fold_versions(&execution->streams, rows, execution->reply_count, &context->failure) !=
             EC_OK ||
         ec_fold(execution->definition, execution->command, execution->state, execution->replies,
                 execution->reply_count, context) != EC_OK ||
         resolve(execution) != EC_OK)
         finish_undecided(execution);
-    else if (context->discovered > 0)
+    else if (context->discovered > 0) {
+        /* The new streams may have events that stand before others in the snapshot. */
+        execution->discovered = true;
+        if (execution->snapshot.bytes != NULL)
+            read_whole(execution);
+        execution->whole = true;
         return; /* the step stays READ */
-    else if (decide(execution) != EC_OK)
+    } else if (decide(execution) != EC_OK)
         finish_undecided(execution);
     else if (context->entry_count == 0 && !execution->options.verify)
         finish(execution);
@@ -364,6 +470,11 @@ static void take_append(ec_execution *execution, const ec_events *rows)
 
 void ec_execution_rows(ec_execution *execution, ec_events *rows)
 {
+    if (execution->step == EC_STEP_SAVE) {
+        ec_events_free(rows);
+        execution->step = EC_STEP_DONE;
+        return;
+    }
     ec_failure_clear(&execution->failure);
     if (execution->step == EC_STEP_READ) {
         take_read(execution, rows);
@@ -375,6 +486,12 @@ void ec_execution_rows(ec_execution *execution, ec_events *rows)
 
 void ec_execution_failed(ec_execution *execution, ec_failure *failure, bool maybe_done)
 {
+    if (execution->step == EC_STEP_SAVE) {
+        note_snapshot_problem(execution, failure->message);
+        ec_failure_clear(failure);
+        execution->step = EC_STEP_DONE;
+        return;
+    }
     if (execution->step == EC_STEP_APPEND && maybe_done)
         execution->in_doubt = true;
     execution->rereads |= !ec_is_lost_race(failure);
@@ -393,7 +510,7 @@ void ec_execution_resume(ec_execution *execution)
 void ec_execution_free(ec_execution *execution)
 {
     free_replies(execution);
-    ec_context_reset(&execution->context);
+    end_state(execution);
     ec_arena_free(&execution->memory);
     ec_failure_clear(&execution->failure);
 }

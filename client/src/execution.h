@@ -5,7 +5,8 @@
  *
  *     EC_STEP_READ    read `streams`, each behind its `version`, as of one instant
  *     EC_STEP_APPEND  append `context.entries` with the expectations `expected`
- *                     (both: pass on the rows of the reply, or the failure)
+ *     EC_STEP_SAVE    save a snapshot; the result is there already, and will not change
+ *                     (all three: pass on the rows of the reply, or the failure)
  *     EC_STEP_SLEEP   let `delay_us` pass, and resume
  *     EC_STEP_DONE    take the result: `failure` (its status is EC_OK on success) and the outcome
  *
@@ -22,8 +23,15 @@
 
 #include "command.h"
 #include "outcome.h"
+#include "snapshot.h"
 
-typedef enum ec_step { EC_STEP_READ, EC_STEP_APPEND, EC_STEP_SLEEP, EC_STEP_DONE } ec_step;
+typedef enum ec_step {
+    EC_STEP_READ,
+    EC_STEP_APPEND,
+    EC_STEP_SLEEP,
+    EC_STEP_SAVE,
+    EC_STEP_DONE
+} ec_step;
 
 typedef struct ec_execution {
     ec_step step;
@@ -50,6 +58,12 @@ typedef struct ec_execution {
     /* Of the attempt: */
     bool locked;
     ec_stream_set streams;
+    size_t reads;          /* so far */
+    bool whole;            /* it cannot start from a snapshot */
+    bool discovered;       /* it has more streams than were given */
+    ec_snapshot snapshot;  /* what it has started from; without bytes: nothing */
+    ec_snapshot left;      /* what SAVE is to save */
+    int64_t last_position; /* of the events in the state */
     void *state;
     ec_context context;
     const ec_expectation *expected; /* NULL: none */

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "upcast.h"
+
 static ec_status impossible(ec_failure *failure, const char *what)
 {
     return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply %s", what);
@@ -61,6 +63,9 @@ static ec_status apply_event(const ec_definition *definition, const void *comman
                        definition->name, event->type, (long long)event->version, event->stream_id,
                        types->name);
     }
+    if (event->upcast != NULL && event->upcast->status != EC_OK)
+        return ec_fail(failure, event->upcast->status, "%s: %s", definition->name,
+                       event->upcast->problem);
     event->failure = failure;
     status = definition->apply(command, state, kind, event);
     if (status == EC_OK && failure->status == EC_NO_MEMORY)
@@ -99,8 +104,6 @@ ec_status ec_fold(const ec_definition *definition, const void *command, void *st
     size_t next[EC_MAX_REPLIES] = {0};
     ec_status status = EC_OK;
 
-    if (definition->state_size > 0)
-        memset(state, 0, definition->state_size);
     while (status == EC_OK) {
         size_t from = first_reply(replies, reply_count, next);
         ec_event *event;

@@ -13,8 +13,8 @@ ec_status ec_fold_versions(ec_stream_set *streams, const ec_events *reply, size_
                            ec_failure *failure);
 
 /*
- * Fold the events of all replies, each of which is in global order, into a state that is zeroed
- * before: in global order. What goes wrong is noted in the context.
+ * Fold the events of all replies, each of which is in global order, into a state: in global order.
+ * What goes wrong is noted in the context.
  */
 ec_status ec_fold(const ec_definition *definition, const void *command, void *state,
                   ec_events *const *replies, size_t reply_count, ec_context *context);

@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "command.h"
-#include "event.h"
+#include "upcast.h"
 
-/* What went wrong: with the format, for want of memory, or else. */
-static ec_status status_of(const json_error_t *problem, ec_status otherwise)
+ec_status ec_json_status(const json_error_t *problem, ec_status otherwise)
 {
     switch (json_error_code(problem)) {
     case json_error_out_of_memory:
@@ -24,27 +23,44 @@ static ec_status status_of(const json_error_t *problem, ec_status otherwise)
     }
 }
 
-static json_t *event_json(ec_event *event, json_error_t *error)
+json_t *ec_event_stored_json(ec_event *event, json_error_t *problem)
 {
     if (event->json == NULL)
-        event->json = json_loads(event->data, JSON_DECODE_ANY, error);
+        event->json = json_loads(event->data, JSON_DECODE_ANY, problem);
     return event->json;
+}
+
+/* The data as it is seen; NULL on failure, with what went wrong. */
+static json_t *seen_json(ec_event *event, ec_status *status, json_error_t *problem)
+{
+    json_t *json;
+
+    if (event->upcast != NULL) {
+        *status = event->upcast->status;
+        return *status == EC_OK ? event->upcast->json : NULL;
+    }
+    *status = EC_INVALID_EVENT;
+    if (event->data == NULL)
+        return NULL;
+    json = ec_event_stored_json(event, problem);
+    if (json == NULL)
+        *status = ec_json_status(problem, EC_INVALID_EVENT);
+    return json;
 }
 
 ec_status ec_event_vunpack(const ec_event *event, const char *format, va_list arguments)
 {
     json_error_t problem = {.text = "it carries a payload, not JSON"};
-    json_t *json = event->data == NULL ? NULL : event_json((ec_event *)event, &problem);
-    int result = -1;
+    const char *reason = event->upcast == NULL ? NULL : event->upcast->problem;
     ec_status status;
+    json_t *json = seen_json((ec_event *)event, &status, &problem);
 
-    if (json != NULL)
-        result = json_vunpack_ex(json, &problem, 0, format, arguments);
-    if (result == 0)
+    if (json != NULL && json_vunpack_ex(json, &problem, 0, format, arguments) == 0)
         return EC_OK;
-    status = event->data == NULL ? EC_INVALID_EVENT : status_of(&problem, EC_INVALID_EVENT);
+    if (json != NULL)
+        status = ec_json_status(&problem, EC_INVALID_EVENT);
     if (event->failure != NULL)
-        ec_fail(event->failure, status, "%s", problem.text);
+        ec_fail(event->failure, status, "%s", reason == NULL ? problem.text : reason);
     return status;
 }
 
@@ -68,7 +84,7 @@ const char *ec_context_pack(ec_context *context, const char *type, const char *f
     const char *kept;
 
     if (json == NULL) {
-        ec_context_fail(context, status_of(&problem, EC_INVALID_ARGUMENT),
+        ec_context_fail(context, ec_json_status(&problem, EC_INVALID_ARGUMENT),
                         "%s%s with format \"%s\": %s", type == NULL ? "ec_pack" : "event ",
                         type == NULL ? "" : type, format == NULL ? "" : format, problem.text);
         return NULL;

@@ -69,15 +69,17 @@ ec_metadata ec_metadata_merge(const ec_metadata *first, const ec_metadata *secon
     return merged;
 }
 
-/* A JSON object of the keys that are set; *text is NULL if none is. */
-static ec_status render(const ec_metadata *metadata, const char **text, ec_arena *memory,
-                        ec_failure *failure)
+/* A JSON object of the keys that are set, and of a version above 1; *text is NULL if none is. */
+static ec_status render(const ec_metadata *metadata, int schema_version, const char **text,
+                        ec_arena *memory, ec_failure *failure)
 {
     json_error_t problem = {.text = ""};
     json_t *json =
         json_pack_ex(&problem, 0, "{s:s*, s:s*, s:s*, s:s*}", keys[0].name,
                      metadata->correlation_id, keys[1].name, metadata->causation_id, keys[2].name,
                      metadata->user_id, keys[3].name, metadata->traceparent);
+    bool complete = schema_version == 1 || json_object_set_new(json, EC_SCHEMA_VERSION_KEY,
+                                                               json_integer(schema_version)) == 0;
     char *rendered = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
     bool empty = json_object_size(json) == 0;
 
@@ -86,7 +88,7 @@ static ec_status render(const ec_metadata *metadata, const char **text, ec_arena
     free(rendered);
     if (json == NULL && json_error_code(&problem) == json_error_invalid_utf8)
         return ec_fail(failure, EC_INVALID_ARGUMENT, "metadata is not UTF-8");
-    if (json == NULL || (*text == NULL && !empty))
+    if (json == NULL || !complete || (*text == NULL && !empty))
         return ec_fail(failure, EC_NO_MEMORY, "out of memory for metadata");
     return EC_OK;
 }
@@ -99,11 +101,12 @@ ec_status ec_metadata_prepare(ec_added_metadata *added, const ec_metadata *metad
         return ec_fail(failure, EC_INVALID_ARGUMENT,
                        "metadata: \"%s\" is not a traceparent as of W3C Trace Context, version 00",
                        metadata->traceparent);
-    return render(metadata, &added->text, memory, failure);
+    return render(metadata, 1, &added->text, memory, failure);
 }
 
-/* Set the keys to NULL that the event's own metadata has, whatever their values. */
-static ec_status leave_missing(ec_metadata *missing, const char *own, ec_failure *failure)
+/* Take away the keys that the event's own metadata has, whatever their values. */
+static ec_status leave_missing(ec_metadata *missing, int *schema_version, const char *own,
+                               ec_failure *failure)
 {
     json_error_t problem = {.text = ""};
     json_t *json = json_loads(own, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &problem);
@@ -118,27 +121,30 @@ static ec_status leave_missing(ec_metadata *missing, const char *own, ec_failure
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (json_object_get(json, keys[i].name) != NULL)
             *value_of(missing, i) = NULL;
+    if (json_object_get(json, EC_SCHEMA_VERSION_KEY) != NULL)
+        *schema_version = 1;
     json_decref(json);
     return status;
 }
 
-ec_status ec_metadata_complete(const ec_added_metadata *added, const char *own,
+ec_status ec_metadata_complete(const ec_added_metadata *added, int schema_version, const char *own,
                                const char **complete, ec_arena *memory, ec_failure *failure)
 {
-    ec_metadata missing;
+    ec_metadata missing = ec_metadata_merge(added == NULL ? NULL : &added->keys, NULL);
     const char *text = added == NULL ? NULL : added->text;
     const char *front, *behind;
     size_t length;
     char *joined;
 
+    if (own == NULL && schema_version > 1)
+        return render(&missing, schema_version, complete, memory, failure);
     *complete = own == NULL ? text : ec_arena_string(memory, own);
     if (own != NULL && *complete == NULL)
         return ec_fail(failure, EC_NO_MEMORY, "out of memory for metadata");
-    if (own == NULL || text == NULL)
+    if (own == NULL || (text == NULL && schema_version == 1))
         return EC_OK;
-    missing = added->keys;
-    if (leave_missing(&missing, own, failure) != EC_OK ||
-        render(&missing, &front, memory, failure) != EC_OK || front == NULL)
+    if (leave_missing(&missing, &schema_version, own, failure) != EC_OK ||
+        render(&missing, schema_version, &front, memory, failure) != EC_OK || front == NULL)
         return failure->status;
     /* {"key":"value"} and {"own":1} make {"key":"value","own":1} */
     behind = strchr(own, '{') + 1;
@@ -186,8 +192,7 @@ ec_status ec_set_metadata(ec_connection *connection, const ec_metadata *metadata
 
 /* ------------------------------------------------------------------ reading */
 
-/* Parsed once: its strings are handed out. NULL on failure, which a fold is told. */
-static const json_t *parsed(ec_event *event, ec_status *status)
+const json_t *ec_event_metadata_json(ec_event *event, ec_status *status)
 {
     json_error_t problem = {.text = ""};
 
@@ -207,7 +212,8 @@ static const json_t *parsed(ec_event *event, ec_status *status)
 ec_status ec_event_read_metadata(const ec_event *event, ec_metadata *metadata)
 {
     ec_status status = EC_OK;
-    const json_t *json = event->metadata == NULL ? NULL : parsed((ec_event *)event, &status);
+    const json_t *json =
+        event->metadata == NULL ? NULL : ec_event_metadata_json((ec_event *)event, &status);
 
     for (size_t i = 0; i < KEY_COUNT; i++)
         *value_of(metadata, i) = json_string_value(json_object_get(json, keys[i].name));

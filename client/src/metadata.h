@@ -5,6 +5,9 @@
 #include "arena.h"
 #include "failure.h"
 
+/* The key of the version of the schema that an event's data was written in. */
+#define EC_SCHEMA_VERSION_KEY "schema_version"
+
 typedef struct ec_added_metadata {
     ec_metadata keys;
     const char *text; /* for an event that has no metadata of its own; NULL: nothing is added */
@@ -21,11 +24,11 @@ ec_status ec_metadata_prepare(ec_added_metadata *added, const ec_metadata *keys,
                               ec_failure *failure);
 
 /*
- * What an event is written with: its `own` metadata, NULL if it has none, and what is `added` of
- * the keys that it lacks; NULL: nothing. It is in `memory` or shared with `added`. EC_OK,
- * EC_INVALID_EVENT or EC_NO_MEMORY.
+ * What an event is written with: its `own` metadata, NULL if it has none, and of the keys that it
+ * lacks what is `added`, NULL: nothing, and a schema version above 1. It is in `memory` or shared
+ * with `added`. EC_OK, EC_INVALID_EVENT or EC_NO_MEMORY.
  */
-ec_status ec_metadata_complete(const ec_added_metadata *added, const char *own,
+ec_status ec_metadata_complete(const ec_added_metadata *added, int schema_version, const char *own,
                                const char **complete, ec_arena *memory, ec_failure *failure);
 
 #endif

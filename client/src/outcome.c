@@ -150,6 +150,16 @@ bool ec_outcome_in_doubt(const ec_outcome *outcome)
     return outcome != NULL && outcome->in_doubt;
 }
 
+int64_t ec_outcome_folded(const ec_outcome *outcome)
+{
+    return outcome == NULL ? 0 : outcome->folded;
+}
+
+const char *ec_outcome_snapshot_problem(const ec_outcome *outcome)
+{
+    return outcome == NULL || outcome->snapshot_problem == NULL ? "" : outcome->snapshot_problem;
+}
+
 void ec_outcome_free(ec_outcome *outcome)
 {
     if (outcome == NULL)

@@ -18,6 +18,8 @@ struct ec_outcome {
     size_t violation_count;
     const char *rejection_code;
     const char *rejection_message;
+    int64_t folded;
+    const char *snapshot_problem; /* NULL: none */
     struct { /* what it held before: the arguments of the call that fills it may lie there */
         ec_arena memory;
         ec_event *events;

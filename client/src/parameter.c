@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #define ARRAY_HEADER_SIZE 20
+#define BIGINT_ELEMENT_SIZE 12
 #define EMPTY_ARRAY_SIZE 12 /* no dimension, so no length and lower bound */
 
 static ec_status out_of_memory(ec_failure *failure)
@@ -34,6 +35,15 @@ ec_status ec_encode_text(ec_call *call, int parameter, const char *text, ec_fail
     if (value.size > INT_MAX)
         return too_large(failure);
     set_parameter(call, parameter, text, value.size);
+    return EC_OK;
+}
+
+ec_status ec_encode_bytes(ec_call *call, int parameter, const void *bytes, size_t size,
+                          ec_failure *failure)
+{
+    if (size > INT_MAX)
+        return too_large(failure);
+    set_parameter(call, parameter, bytes, size);
     return EC_OK;
 }
 
@@ -137,4 +147,32 @@ ec_status ec_encode_integers(ec_call *call, int parameter, ec_arena *memory, con
         ec_put_uint32(bytes + 4 * i, (uint32_t)numbers[i]);
     }
     return ec_encode_array(call, parameter, memory, EC_OID_INTEGER, values, count, failure);
+}
+
+/* Whether the array is one-dimensional, without nulls, of bigint, and of just this size. */
+static bool is_bigints(const char *bytes, size_t size)
+{
+    return size >= ARRAY_HEADER_SIZE && ec_get_int32(bytes) == 1 && ec_get_int32(bytes + 4) == 0 &&
+           ec_get_int32(bytes + 8) == EC_OID_BIGINT &&
+           (size - ARRAY_HEADER_SIZE) % BIGINT_ELEMENT_SIZE == 0 &&
+           (int64_t)((size - ARRAY_HEADER_SIZE) / BIGINT_ELEMENT_SIZE) == ec_get_int32(bytes + 12);
+}
+
+ec_status ec_decode_bigints(const char *bytes, size_t size, int64_t **numbers, size_t *count,
+                            ec_arena *memory, ec_failure *failure)
+{
+    if (!is_bigints(bytes, size))
+        return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply has a malformed array");
+    *count = (size - ARRAY_HEADER_SIZE) / BIGINT_ELEMENT_SIZE;
+    *numbers = ec_arena_array(memory, *count, sizeof **numbers);
+    if (*numbers == NULL)
+        return ec_fail(failure, EC_NO_MEMORY, "out of memory for a reply");
+    for (size_t i = 0; i < *count; i++) {
+        const char *element = bytes + ARRAY_HEADER_SIZE + i * BIGINT_ELEMENT_SIZE;
+
+        if (ec_get_int32(element) != 8)
+            return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply has a malformed array");
+        (*numbers)[i] = ec_get_int64(element + 4);
+    }
+    return EC_OK;
 }

@@ -37,10 +37,12 @@ static inline ec_value ec_text_value(const char *text)
     return (ec_value){text, text == NULL ? 0 : strlen(text)};
 }
 
-/* Set a parameter to a text that outlives the call, a bigint or a boolean. */
+/* Set a parameter to a text or bytes that outlive the call, a bigint or a boolean. */
 ec_status ec_encode_text(ec_call *call, int parameter, const char *text, ec_failure *failure);
 ec_status ec_encode_bigint(ec_call *call, int parameter, ec_arena *memory, int64_t number,
                            ec_failure *failure);
+ec_status ec_encode_bytes(ec_call *call, int parameter, const void *bytes, size_t size,
+                          ec_failure *failure);
 ec_status ec_encode_bool(ec_call *call, int parameter, bool value);
 
 /*
@@ -55,6 +57,13 @@ ec_status ec_encode_bigints(ec_call *call, int parameter, ec_arena *memory, cons
                             size_t count, ec_failure *failure);
 ec_status ec_encode_integers(ec_call *call, int parameter, ec_arena *memory, const int32_t *numbers,
                              size_t count, ec_failure *failure);
+
+/*
+ * Read a bigint[] of one dimension, without nulls, as it comes from the wire. *numbers is in
+ * `memory`. EC_PROTOCOL_ERROR if it is anything else.
+ */
+ec_status ec_decode_bigints(const char *bytes, size_t size, int64_t **numbers, size_t *count,
+                            ec_arena *memory, ec_failure *failure);
 
 /* Big-endian numbers, as on the wire. */
 static inline char *ec_put_uint32(char *to, uint32_t number)

@@ -36,6 +36,24 @@ const ec_statement_text ec_statements[EC_STATEMENT_COUNT] = {
                                {EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_TEXT_ARRAY, EC_OID_TEXT,
                                 EC_OID_TEXT, EC_OID_TEXT, EC_OID_TEXT, EC_OID_BOOL, EC_OID_BIGINT,
                                 EC_OID_BIGINT, EC_OID_TEXT}},
+    /* In one statement, so that what is read behind the snapshot is behind that one. */
+    [EC_STATEMENT_READ_SNAPSHOT] =
+        {"eventcore_read_snapshot",
+         "WITH snapshot AS MATERIALIZED"
+         " (SELECT * FROM eventcore.read_snapshot($3, $4::integer, $1, $5, $2))"
+         " SELECT " EVENT_COLUMNS ", stream_version, NULL::bytea, NULL::bigint[]"
+         " FROM eventcore.read_streams($1, (SELECT versions FROM snapshot), $2)"
+         " UNION ALL SELECT NULL, NULL, last_position, NULL, NULL, NULL, NULL, NULL, NULL, NULL,"
+         " state, versions FROM snapshot",
+         5,
+         {EC_OID_TEXT_ARRAY, EC_OID_TEXT, EC_OID_TEXT, EC_OID_BIGINT, EC_OID_TEXT}},
+    [EC_STATEMENT_SAVE_SNAPSHOT] = {"eventcore_save_snapshot",
+                                    "SELECT eventcore.save_snapshot($3, $4::integer, $1, $6, $7,"
+                                    " $8, $5, $2)",
+                                    8,
+                                    {EC_OID_TEXT_ARRAY, EC_OID_TEXT, EC_OID_TEXT, EC_OID_BIGINT,
+                                     EC_OID_TEXT, EC_OID_BIGINT_ARRAY, EC_OID_BIGINT,
+                                     EC_OID_BYTEA}},
     [EC_STATEMENT_TRY_APPEND] = {"eventcore_try_append",
                                  "SELECT stream_id, version, global_position, event_id,"
                                  " recorded_at, outcome, expected_version, actual_version"
@@ -83,7 +101,11 @@ static const column read_columns[] = {
     {EC_OID_JSONB, offsetof(ec_row, event.metadata)},
     {EC_OID_TIMESTAMPTZ, offsetof(ec_row, event.recorded_at)},
     {EC_OID_BIGINT, offsetof(ec_row, stream_version)},
+    {EC_OID_BYTEA, 0}, /* these two have a row of their own, the last */
+    {EC_OID_BIGINT_ARRAY, 0},
 };
+
+#define SNAPSHOT_COLUMNS 2
 
 static const column append_columns[] = {
     {EC_OID_TEXT, offsetof(ec_row, event.stream_id)},
@@ -116,7 +138,9 @@ static const column *columns_of(ec_statement statement, int *count)
         return append_columns;
     }
     *count = sizeof read_columns / sizeof *read_columns;
-    if (statement != EC_STATEMENT_READ_STREAMS)
+    if (statement != EC_STATEMENT_READ_SNAPSHOT)
+        *count -= SNAPSHOT_COLUMNS;
+    if (statement != EC_STATEMENT_READ_SNAPSHOT && statement != EC_STATEMENT_READ_STREAMS)
         --*count; /* without the stream's version */
     return read_columns;
 }
@@ -184,6 +208,8 @@ static ec_status decode_row(ec_row *row, const PGresult *result, int number, ec_
     int column_count;
     const column *columns = columns_of(statement, &column_count);
 
+    if (statement == EC_STATEMENT_READ_SNAPSHOT)
+        column_count -= SNAPSHOT_COLUMNS;
     row->stream_version = -1;
     for (int i = 0; i < column_count; i++)
         if (!PQgetisnull(result, number, i) &&
@@ -195,6 +221,26 @@ static ec_status decode_row(ec_row *row, const PGresult *result, int number, ec_
     if (!is_complete(row, statement))
         return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply has an incomplete row");
     return EC_OK;
+}
+
+/* Take the snapshot out of the rows, if there is one: it is the last. */
+static ec_status take_snapshot(ec_events *list, ec_failure *failure)
+{
+    const PGresult *result = list->result;
+    int row = PQntuples(result) - 1, state = PQnfields(result) - SNAPSHOT_COLUMNS;
+    ec_snapshot_row *snapshot = &list->snapshot;
+
+    if (row < 0 || PQgetisnull(result, row, state))
+        return EC_OK;
+    list->row_count--;
+    snapshot->state = PQgetvalue(result, row, state);
+    snapshot->state_size = (size_t)PQgetlength(result, row, state);
+    if (PQgetlength(result, row, 2) != 8 || PQgetisnull(result, row, state + 1))
+        return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply has an incomplete snapshot");
+    snapshot->last_position = ec_get_int64(PQgetvalue(result, row, 2));
+    return ec_decode_bigints(PQgetvalue(result, row, state + 1),
+                             (size_t)PQgetlength(result, row, state + 1), &snapshot->versions,
+                             &snapshot->version_count, &list->memory, failure);
 }
 
 static ec_status decode_rows(ec_events *list, ec_statement statement, ec_failure *failure)
@@ -213,6 +259,10 @@ static ec_status decode_rows(ec_events *list, ec_statement statement, ec_failure
                            "column %s of the server's reply is not of the expected type",
                            PQfname(result, i));
     list->row_count = (size_t)PQntuples(result);
+    if (statement == EC_STATEMENT_READ_SNAPSHOT)
+        status = take_snapshot(list, failure);
+    if (status != EC_OK)
+        return status;
     list->rows = ec_arena_array(&list->memory, list->row_count, sizeof *list->rows);
     if (list->rows == NULL)
         return ec_fail(failure, EC_NO_MEMORY, "out of memory for %zu events", list->row_count);

@@ -193,6 +193,7 @@ ec_status ec_test_execute(ec_test *test, ec_command command, const ec_execute_op
         return refuse_call(test, EC_INVALID_ARGUMENT,
                            "the execute options are not initialised: EC_EXECUTE_OPTIONS_INIT");
     options.lock_after = -1;
+    options.snapshots = NULL;
     test->command = definition->name;
     ec_execution_start(&execution, definition, command.streams, command.command, &options, NULL,
                        test->outcome);

@@ -14,7 +14,15 @@
 EC_EVENTS(box, BOX_EVENTS);
 
 #define LABEL_EVENTS(list, type) type(list, Printed, "LabelPrinted")
-EC_SOME_EVENTS(label, LABEL_EVENTS);
+static ec_upcaster add_size;
+#define LABEL_UPCASTERS(list, upcast)                                                              \
+    upcast(list, Printed, 1, 2, add_size) upcast(list, Printed, 2, 3, nullptr)
+EC_SOME_EVENTS_UPCAST(label, LABEL_EVENTS, LABEL_UPCASTERS);
+
+static ec_status add_size(const ec_event *, ec_upcast *upcast)
+{
+    return ec_upcast_set(upcast, "{s:s}", "size", "A4");
+}
 
 /* What only warns in C does not compile in C++. */
 static_assert(!std::is_convertible<label_kind, box_kind>::value, "kinds are of their list");
@@ -62,6 +70,18 @@ static ec_status fill_handle(const fill *command, const content *state, fill_con
     if (EC_BOUND(ctx, fill_log))
         fill_record_optional(ctx, fill_log, box_Opened, nullptr);
     return fill_record(ctx, fill_target, box_Filled, "{s:I}", "amount", command->amount);
+}
+
+EC_SNAPSHOTS(content, content, 1, 100);
+
+static ec_status content_serialise(const content *state, ec_snapshot *snapshot)
+{
+    return ec_snapshot_pack(snapshot, "{s:I}", "amount", state->amount);
+}
+
+static ec_status content_deserialise(content *state, ec_snapshot *snapshot)
+{
+    return ec_snapshot_unpack(snapshot, "{s:I}", "amount", &state->amount);
 }
 
 /* ------------------------------------------------------------------ one that discovers */
@@ -152,6 +172,7 @@ int main()
         ec_close(connection);
         return 1;
     }
+    options.snapshots = &content_snapshots;
     tell("fill", fill_execute(connection, &filled, &command, &outcome), outcome);
     tell("again", fill_execute_with(connection, &filled, &command, &options, &outcome), outcome);
     filled.target = linked.c_str();

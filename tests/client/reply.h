@@ -7,14 +7,18 @@
 
 static inline PGresult *reply_begin(ec_statement statement)
 {
-    static const Oid read[] = {EC_OID_TEXT,        EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_UUID,
-                               EC_OID_TEXT,        EC_OID_JSONB,  EC_OID_BYTEA,  EC_OID_JSONB,
-                               EC_OID_TIMESTAMPTZ, EC_OID_BIGINT};
+    static const Oid read[] = {EC_OID_TEXT,   EC_OID_BIGINT, EC_OID_BIGINT,
+                               EC_OID_UUID,   EC_OID_TEXT,   EC_OID_JSONB,
+                               EC_OID_BYTEA,  EC_OID_JSONB,  EC_OID_TIMESTAMPTZ,
+                               EC_OID_BIGINT, EC_OID_BYTEA,  EC_OID_BIGINT_ARRAY};
     static const Oid append[] = {EC_OID_TEXT,        EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_UUID,
                                  EC_OID_TIMESTAMPTZ, EC_OID_TEXT,   EC_OID_BIGINT, EC_OID_BIGINT};
     bool appends = statement == EC_STATEMENT_TRY_APPEND;
-    int count = appends ? 8 : statement == EC_STATEMENT_READ_STREAMS ? 10 : 9;
-    PGresAttDesc columns[10] = {{.name = NULL}};
+    int count = appends                                   ? 8
+                : statement == EC_STATEMENT_READ_SNAPSHOT ? 12
+                : statement == EC_STATEMENT_READ_STREAMS  ? 10
+                                                          : 9;
+    PGresAttDesc columns[12] = {{.name = NULL}};
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 
     for (int i = 0; i < count; i++) {
@@ -69,8 +73,26 @@ static inline void reply_event(PGresult *result, const char *stream_id, int64_t 
     reply_text(result, row, 4, type);
     reply_json(result, row, 5, data);
     reply_number(result, row, 8, 1000000);
-    if (PQnfields(result) == 10)
+    if (PQnfields(result) >= 10)
         reply_number(result, row, 9, stream_version);
+}
+
+/* The snapshot, behind all others. The array of versions is as the wire has it. */
+static inline void reply_snapshot(PGresult *result, int64_t position, const int64_t *versions,
+                                  int count, const char *state)
+{
+    char array[200], *at = array;
+    int row = PQntuples(result);
+
+    at = ec_put_uint32(ec_put_uint32(ec_put_uint32(at, 1), 0), EC_OID_BIGINT);
+    at = ec_put_uint32(ec_put_uint32(at, (uint32_t)count), 1);
+    for (int i = 0; i < count; i++)
+        at = ec_put_int64(ec_put_uint32(at, 8), versions[i]);
+    for (int column = 0; column < PQnfields(result); column++)
+        reply_bytes(result, row, column, NULL, 0);
+    reply_number(result, row, 2, position);
+    reply_text(result, row, 10, state);
+    reply_bytes(result, row, 11, array, (int)(at - array));
 }
 
 /* A stream without events to give. */

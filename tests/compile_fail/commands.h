@@ -1,4 +1,5 @@
-/* commands.h: two commands, complete but for what each test puts into the handler of `fulfil`. */
+/* commands.h: two commands, complete but for what each test puts into the handler of `fulfil`, or
+   behind the upcasters. */
 #include <eventcore/eventcore.h>
 
 struct transfer {
@@ -7,7 +8,23 @@ struct transfer {
 
 #define SHOP_EVENTS(list, type)                                                                    \
     type(list, Moved, "MoneyMoved") type(list, Fulfilled, "OrderFulfilled")
-EC_EVENTS(shop, SHOP_EVENTS);
+
+#ifndef FORBIDDEN_UPCASTERS
+#define FORBIDDEN_UPCASTERS(list, upcast)
+#endif
+
+static ec_upcaster add_place;
+
+#define SHOP_UPCASTERS(list, upcast)                                                               \
+    upcast(list, Fulfilled, 1, 2, add_place) upcast(list, Fulfilled, 2, 3, NULL)                   \
+        FORBIDDEN_UPCASTERS(list, upcast)
+EC_EVENTS_UPCAST(shop, SHOP_EVENTS, SHOP_UPCASTERS);
+
+static ec_status add_place(const ec_event *event, ec_upcast *upcast)
+{
+    (void)event;
+    return ec_upcast_set(upcast, "{s:I}", "place", 0LL);
+}
 
 #define TRANSFER_STREAMS(command, stream)                                                          \
     stream(command, writes, from_account) stream(command, writes, to_account)

@@ -1,6 +1,6 @@
 -- What the extension consists of: names, shapes, properties and comments.
 BEGIN;
-SELECT plan(55);
+SELECT plan(59);
 
 SELECT has_extension('eventcore');
 SELECT is(extnamespace::regnamespace::text, 'eventcore', 'in its own schema')
@@ -106,6 +106,13 @@ SELECT function_returns('eventcore', 'discard_parked', ARRAY['text', 'bigint[]',
 SELECT results_eq($$EXECUTE shape('delivery_status')$$, ARRAY[
     'store text', 'subscription text', 'frontier bigint', 'in_flight bigint', 'waiting bigint', 'parked bigint',
     'held_streams bigint', 'oldest_position bigint', 'oldest_age interval'], 'delivery_status');
+
+SELECT columns_are('eventcore', 'snapshots', ARRAY['store', 'name', 'schema_version', 'streams', 'stream_ids',
+    'arrangement', 'versions', 'event_count', 'last_position', 'state', 'saved_at']);
+SELECT function_returns('eventcore', 'save_snapshot',
+    ARRAY['text', 'integer', 'text[]', 'bigint[]', 'bigint', 'bytea', 'text', 'text'], 'boolean');
+SELECT function_returns('eventcore', 'read_snapshot', ARRAY['text', 'integer', 'text[]', 'text', 'text'], 'setof record');
+SELECT function_returns('eventcore', 'drop_snapshots', ARRAY['text', 'integer', 'text'], 'bigint');
 
 SELECT is_empty(
     $$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = prolang

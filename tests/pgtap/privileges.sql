@@ -1,6 +1,6 @@
 -- EXECUTE on the functions is all that a role needs; PUBLIC has nothing.
 BEGIN;
-SELECT plan(28);
+SELECT plan(31);
 
 CREATE ROLE eventcore_test_nobody;
 CREATE ROLE eventcore_test_app;
@@ -49,6 +49,12 @@ SELECT results_eq($$SELECT eventcore.ack('queue', min(global_position)), eventco
 SELECT throws_ok($$SELECT eventcore.release_held(NULL), * FROM eventcore.deliveries$$, '42501', NULL, 'deliveries are out of reach');
 SELECT throws_ok('SELECT * FROM eventcore.subscription_status', '42501', NULL, 'the status is not for everybody');
 SELECT throws_ok($$SELECT eventcore.move_checkpoint('follower', 0, 1, 'default')$$, '42501', NULL, 'nor what the functions share');
+SELECT results_eq($$SELECT eventcore.save_snapshot('s', 1, '{p,q}', '{2,1}', 3, '\x00'), r.versions, eventcore.drop_snapshots('t')
+    FROM eventcore.read_snapshot('s', 1, '{q,p}') AS r RIGHT JOIN (VALUES (1)) AS v ON true$$,
+    $$VALUES (true, NULL::bigint[], 0::bigint)$$, 'save_snapshot, read_snapshot, drop_snapshots');
+SELECT results_eq($$SELECT * FROM eventcore.read_snapshot('s', 1, '{p,q}')$$,
+    $$VALUES ('{2,1}'::bigint[], 3::bigint, '\x00'::bytea)$$, 'read_snapshot');
+SELECT throws_ok('SELECT * FROM eventcore.snapshots', '42501', NULL, 'the table of snapshots is out of reach');
 SELECT throws_ok($$UPDATE eventcore.subscription_members SET checkpoint = 0$$, '42501', NULL, 'and checkpoints are out of reach');
 
 -- A role that watches needs the view, and the one function in it.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A dump carries events, stores, the sequence, subscriptions and projections; a database restored from it goes on.
+# A dump carries events, stores, the sequence, subscriptions and projections, but no snapshot; a database
+# restored from it goes on.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
-echo 1..10
+echo 1..11
 
 createdb dump_from
 createdb dump_to
@@ -10,6 +11,7 @@ PGDATABASE=dump_from sql "CREATE EXTENSION eventcore;
     SELECT eventcore.append(ARRAY[eventcore.new_event('a', 'T', '{\"n\": 1}'), eventcore.new_event('b', 'T', payload => '\x00ff'),
                                   eventcore.new_event('a', 'T', metadata => '{\"user_id\": \"u\"}')]);
     SELECT eventcore.publish_horizon();
+    SELECT eventcore.save_snapshot('s', 1, '{a}', '{2}', 3, 'state');
     SELECT eventcore.create_subscription('group', types => '{T}', group_size => 2);
     SELECT count(*) FROM generate_series(0, 1) AS m, eventcore.fetch('group', m, 1);
     SELECT eventcore.commit_checkpoint('group', member, delivered) FROM eventcore.subscription_members;
@@ -24,6 +26,7 @@ PGDATABASE=dump_from sql "CREATE EXTENSION eventcore;
 pg_dump dump_from | psql -XAtq -v ON_ERROR_STOP=1 -d dump_to >/dev/null
 content='SELECT * FROM eventcore.events ORDER BY global_position'
 is "$(PGDATABASE=dump_to sql "$content")" "$(PGDATABASE=dump_from sql "$content")" 'all events, with all columns'
+is "$(PGDATABASE=dump_to sql 'SELECT count(*) FROM eventcore.snapshots')" 0 'no snapshot: it must not outlive its events'
 content='SELECT * FROM eventcore.subscriptions; SELECT * FROM eventcore.subscription_members ORDER BY member'
 is "$(PGDATABASE=dump_to sql "$content")" "$(PGDATABASE=dump_from sql "$content")" 'subscriptions, with checkpoints and floors'
 content='SELECT * FROM eventcore.deliveries; SELECT * FROM eventcore.parked'

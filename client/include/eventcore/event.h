@@ -50,7 +50,10 @@ EC_API const ec_uuid *ec_event_id(const ec_event *event);
 /** Its type. */
 EC_API const char *ec_event_type(const ec_event *event);
 
-/** Its data as JSON text; NULL if it carries a payload. */
+/**
+ * Its data as JSON text; NULL if it carries a payload. If its kind was asked for in a list that has
+ * upcasters for it, in its current schema version; NULL if that failed, see ec_event_problem().
+ */
 EC_API const char *ec_event_data(const ec_event *event);
 
 /**
@@ -82,7 +85,7 @@ EC_API bool ec_event_in(const ec_event *event, size_t slot, size_t *index);
  * compiler nor here can it be seen whether each argument is of the type that it asks for, and in
  * its order: if not, the behaviour is undefined.
  * @return EC_OK, EC_INVALID_EVENT if the data does not fit, EC_INVALID_ARGUMENT for a format that
- * is not one, or EC_NO_MEMORY.
+ * is not one, EC_NO_MEMORY, or why the event cannot be understood (see ec_event_problem()).
  */
 EC_API ec_status ec_event_unpack(const ec_event *event, const char *format, ...);
 
@@ -119,15 +122,34 @@ typedef struct ec_event_types {
     const char *const *types; /**< the type of kind i */
     size_t count;             /**< the number of types */
     bool selects;             /**< events of other types are passed over, not an error */
+    const struct ec_upcast_step *upcasters; /**< see upcast.h; NULL: none */
+    size_t upcaster_count;                  /**< the number of upcasters */
 } ec_event_types;
 
 /**
  * The kind of an event: the place of its type in the list; of a type listed twice, the first. Long
  * lists are quick too: a table of the types is kept with the events that were read together, so a
  * list of types stays as it is as long as they.
- * @return -1 if its type is not in the list.
+ *
+ * From then on its data is in the schema version that the list knows (see upcast.h). If it cannot
+ * be, ec_event_unpack() fails, ec_event_data() is NULL, and ec_event_problem() says why.
+ * @return -1 if its type is not in the list; then its data stays as it was.
  */
 EC_API int ec_event_kind(const ec_event *event, const ec_event_types *types);
+
+/**
+ * The version of the schema that an event's data was written in: the integer in its metadata under
+ * the key `schema_version`; 1 without that key.
+ * @return -1 if there is anything else under it, or if memory runs out.
+ */
+EC_API int ec_event_schema_version(const ec_event *event);
+
+/**
+ * Why an event whose kind was asked for cannot be understood, in words, for example because its
+ * schema version is newer than what the list knows.
+ * @return NULL if it can be; else a text that lives as long as the event.
+ */
+EC_API const char *ec_event_problem(const ec_event *event);
 
 /* ------------------------------------------------------------------ metadata */
 
@@ -192,18 +214,29 @@ EC_API ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metad
  * Where one list's kind is wanted, another's compiles in C: gcc warns of it with -Wextra, clang
  * always (-Wenum-conversion). In C++ it does not compile.
  */
-#define EC_EVENTS(name, TYPES) EC_EVENTS_(name, TYPES, false)
+#define EC_EVENTS(name, TYPES)                                                                     \
+    EC_KINDS_(name, TYPES)                                                                         \
+    EC_EVENT_TYPES_(name, false, NULL, 0)
 
 /** As EC_EVENTS, but a command passes events of other types over. */
-#define EC_SOME_EVENTS(name, TYPES) EC_EVENTS_(name, TYPES, true)
+#define EC_SOME_EVENTS(name, TYPES)                                                                \
+    EC_KINDS_(name, TYPES)                                                                         \
+    EC_EVENT_TYPES_(name, true, NULL, 0)
 
 /** @cond the parts of EC_EVENTS */
-#define EC_EVENTS_(name, TYPES, selects)                                                           \
+#define EC_KINDS_(name, TYPES)                                                                     \
     typedef enum name##_kind{TYPES(name, EC_KIND_)} name##_kind;                                   \
-    static const char *const name##_type_names[] = {TYPES(name, EC_TYPE_NAME_)};                   \
-    static const ec_event_types name##_event_types EC_UNUSED = {                                   \
-        sizeof(ec_event_types), #name, name##_type_names,                                          \
-        sizeof name##_type_names / sizeof *name##_type_names, selects};                            \
+    static const char *const name##_type_names[] = {TYPES(name, EC_TYPE_NAME_)};
+
+#define EC_EVENT_TYPES_(name, selects, upcasters, upcaster_count)                                  \
+    static const ec_event_types name##_event_types EC_UNUSED = {sizeof(ec_event_types),            \
+                                                                #name,                             \
+                                                                name##_type_names,                 \
+                                                                sizeof name##_type_names /         \
+                                                                    sizeof *name##_type_names,     \
+                                                                selects,                           \
+                                                                upcasters,                         \
+                                                                upcaster_count};                   \
     static inline EC_UNUSED const char *name##_type(name##_kind kind)                              \
     {                                                                                              \
         return (size_t)kind < name##_event_types.count ? name##_type_names[kind] : NULL;           \

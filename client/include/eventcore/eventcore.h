@@ -36,6 +36,8 @@
 #include "outcome.h"
 #include "pool.h"
 #include "read.h"
+#include "snapshot.h"
 #include "status.h"
+#include "upcast.h"
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "outcome.h"
+#include "snapshot.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -66,7 +67,8 @@ typedef struct ec_execute_options {
     ec_cancellation *cancellation; /**< NULL: none */
     /** Asked before each retry of what the library would try again; NULL: always. */
     bool (*retry)(void *argument, const ec_failed_attempt *attempt);
-    void *retry_argument; /**< is passed on to `retry` */
+    void *retry_argument;          /**< is passed on to `retry` */
+    const ec_snapshots *snapshots; /**< of the command's state, for ec_execute(); NULL: none */
 } ec_execute_options;
 
 /** The default: 10 tries, locked after three lost races, pauses of 1 to 250 ms, no deadline. */
@@ -85,7 +87,7 @@ typedef struct ec_execute_options {
 #define EC_EXECUTE_OPTIONS_(max_attempts, lock_after, base_ms, cap_ms, deadline_ms)                \
     {                                                                                              \
         sizeof(ec_execute_options), max_attempts, lock_after, base_ms, cap_ms, 100, deadline_ms,   \
-            false, NULL, NULL, NULL, NULL                                                          \
+            false, NULL, NULL, NULL, NULL, NULL                                                    \
     }
 /** @endcond */
 
@@ -152,7 +154,8 @@ typedef struct ec_command {
  * @param connection  of the thread that calls.
  * @param commands    their results are set.
  * @param count       the number of commands.
- * @param options     as for ec_execute(), for the whole batch; NULL: the defaults.
+ * @param options     as for ec_execute(), for the whole batch; NULL: the defaults. Snapshots are
+ * not used.
  * @return EC_OK if all commands are; else the status of the first one that is not, whose error the
  *         handle keeps. Look at each command's own.
  */

@@ -56,6 +56,15 @@ EC_API const char *ec_outcome_rejection_message(const ec_outcome *outcome);
  */
 EC_API bool ec_outcome_in_doubt(const ec_outcome *outcome);
 
+/** How many events the last try has folded: with a snapshot, those behind it. */
+EC_API int64_t ec_outcome_folded(const ec_outcome *outcome);
+
+/**
+ * Why a snapshot of the state was not used, or not saved, in words; "" if nothing was wrong. Never
+ * NULL. It concerns the time that commands take, not their result.
+ */
+EC_API const char *ec_outcome_snapshot_problem(const ec_outcome *outcome);
+
 /** Free an outcome. NULL is allowed. */
 EC_API void ec_outcome_free(ec_outcome *outcome);
 

@@ -153,7 +153,8 @@ EC_API bool ec_test_fail_with(ec_test *test, ec_test_step step, const char *sqls
  * Execute a command, as ec_execute() does on a connection: see EC_WHEN.
  * @param test     whose store it is executed on.
  * @param command  as its NAME_prepare() makes it; its `status` and `outcome` are not used.
- * @param options  as for ec_execute(); NULL: the defaults. Streams are never locked (lock_after).
+ * @param options  as for ec_execute(); NULL: the defaults. Streams are never locked (lock_after),
+ *                 and snapshots are not used.
  *                 Against deadline_ms count the pauses that would have been made.
  * @return as ec_execute().
  */
