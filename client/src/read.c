@@ -1,10 +1,10 @@
 /* read.c: reading without a command. */
-#include "connection.h"
+#include "read.h"
+
 #include "options.h"
 #include "retry.h"
 
-/* A read is repeated once: on a new connection, if the old one had died while idle. */
-static ec_status run(ec_connection *connection, const ec_call *call, ec_events **events)
+ec_status ec_read_rows(ec_connection *connection, const ec_call *call, ec_events **events)
 {
     ec_until until = ec_until_after(connection->options.timeout_ms, NULL);
     ec_failure *failure = &connection->failure;
@@ -38,7 +38,7 @@ ec_status ec_read_stream(ec_connection *connection, const char *stream_id,
                        "stream_id is NULL, or the read options are not initialised");
     status = ec_call_read_stream(&call, &memory, stream_id, &options, connection->store, failure);
     if (status == EC_OK)
-        status = run(connection, &call, events);
+        status = ec_read_rows(connection, &call, events);
     ec_arena_free(&memory);
     return status;
 }
@@ -55,7 +55,7 @@ ec_status ec_read_streams(ec_connection *connection, const char *const *stream_i
     status = ec_call_read_streams(&call, &memory, stream_ids, stream_count, after_versions,
                                   connection->store, failure);
     if (status == EC_OK)
-        status = run(connection, &call, events);
+        status = ec_read_rows(connection, &call, events);
     ec_arena_free(&memory);
     return status;
 }
@@ -73,7 +73,7 @@ ec_status ec_read_all(ec_connection *connection, int64_t after, int64_t max_coun
         return ec_fail(failure, EC_INVALID_ARGUMENT, "max_count is at least 1");
     status = ec_call_read_all(&call, &memory, after, max_count, connection->store, failure);
     if (status == EC_OK)
-        status = run(connection, &call, events);
+        status = ec_read_rows(connection, &call, events);
     ec_arena_free(&memory);
     return status;
 }
