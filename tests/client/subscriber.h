@@ -158,7 +158,8 @@ static inline struct subscriber subscriber_of(struct server *s)
     unique_id(r.name, "numbers");
     r.delay_ms = -1;
     run_sql(s->sql, "CREATE TABLE IF NOT EXISTS noted"
-                    " (subscription text, position bigint, stream_id text, n int)");
+                    " (subscription text, position bigint, stream_id text, n int,"
+                    " at timestamptz DEFAULT clock_timestamp())");
     assert_int_equal(ec_cancellation_new(&r.cancellation), EC_OK);
     return r;
 }
@@ -199,7 +200,7 @@ static inline void assert_noted_once(struct subscriber *r, int count)
     assert_int_equal(noted(r, "coalesce(max(n), -1)"), count - 1);
     assert_int_equal(run_sql(r->server->sql,
                              "SELECT count(*) FROM (SELECT position, lag(position) OVER"
-                             " (PARTITION BY stream_id ORDER BY ctid) AS before FROM noted"
+                             " (PARTITION BY stream_id ORDER BY at) AS before FROM noted"
                              " WHERE subscription = '%s') AS n WHERE position < before",
                              r->name),
                      0);
