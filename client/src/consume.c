@@ -52,6 +52,12 @@ static void send(ec_consumption *c, ec_connection *connection, const ec_until *s
     ec_arena_free(&memory);
 }
 
+static ec_status fail_from_statement(ec_failure *failure, const PGconn *pg)
+{
+    ec_fail_from_connection(failure, pg);
+    return ec_fail(failure, EC_FAILED, "a statement has failed: %s", failure->message);
+}
+
 /* Whether the handler has left the connection as it was, and its statements have succeeded. */
 static ec_status check_connection(ec_consumption *c, const ec_connection *connection)
 {
@@ -62,8 +68,7 @@ static ec_status check_connection(ec_consumption *c, const ec_connection *connec
                        : EC_OK;
     switch (PQtransactionStatus(connection->pg)) {
     case PQTRANS_INERROR:
-        return ec_fail(&c->failure, EC_FAILED, "a statement has failed: %s",
-                       PQerrorMessage(connection->pg));
+        return fail_from_statement(&c->failure, connection->pg);
     case PQTRANS_INTRANS:
         return expects ? EC_OK
                        : ec_fail(&c->failure, EC_FAILED, "the handler left a transaction open");

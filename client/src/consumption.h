@@ -91,7 +91,8 @@ bool ec_consumption_is_transaction(const ec_consumption *consumption);
 ec_status ec_consumption_encode(ec_consumption *consumption, ec_round_trip *trip, ec_arena *memory,
                                 bool in_transaction, ec_failure *failure);
 
-/* How an event was received. */
+/* An event of the chunk, and how it was received. */
+ec_event *ec_consumption_event(const ec_consumption *consumption, size_t index);
 ec_receipt ec_consumption_receipt(const ec_consumption *consumption, size_t index);
 
 /* The session is a new one: what was claimed or begun in the last one is gone. */
@@ -106,6 +107,9 @@ void ec_consumption_failed(ec_consumption *consumption, ec_failure *failure);
 /* Have the next event, or the whole delivery, handled; and pass on what came of it. */
 ec_status ec_consumption_handle(ec_consumption *consumption);
 void ec_consumption_handled(ec_consumption *consumption, ec_status status);
+
+/* Have the failure say what failed, where, and why. */
+void ec_consumption_describe(ec_consumption *consumption, ec_status status);
 
 /* The pause is over. */
 void ec_consumption_resume(ec_consumption *consumption);
