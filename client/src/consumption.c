@@ -23,23 +23,8 @@
  */
 #include "consumption.h"
 
-#include <string.h>
-
-#include "event_id.h"
-#include "retry.h"
-
 #define DEFAULT_COUNT 100
 #define MEMBER_POLL_US 1000000 /* whether one has become free */
-
-bool ec_consumption_is_transaction(const ec_consumption *c)
-{
-    return !c->options.at_least_once;
-}
-
-static bool claims(const ec_consumption *c)
-{
-    return !c->options.acknowledge && c->options.member == EC_ANY_MEMBER;
-}
 
 static void ask(ec_consumption *c, ec_request request)
 {
@@ -63,7 +48,7 @@ static size_t left(const ec_consumption *c)
 static void finish(ec_consumption *c)
 {
     drop_events(c);
-    if (claims(c) && c->member >= 0)
+    if (ec_consumption_claims(c) && c->member >= 0)
         ask(c, EC_REQUEST_RELEASE);
     else
         c->step = EC_CONSUME_DONE;
@@ -102,7 +87,7 @@ void ec_consumption_start(ec_consumption *c, const char *subscription, const cha
     if (options->until_caught_up)
         c->options.wait_ms = 0;
     c->limit = c->options.max_count;
-    ask(c, claims(c) ? EC_REQUEST_CLAIM : EC_REQUEST_TAKE);
+    ask(c, ec_consumption_claims(c) ? EC_REQUEST_CLAIM : EC_REQUEST_TAKE);
 }
 
 /* ------------------------------------------------------------------ what comes next */
@@ -139,7 +124,7 @@ static void start_over(ec_consumption *c)
     }
     if (!settles)
         drop_events(c);
-    if (claims(c) && c->member < 0)
+    if (ec_consumption_claims(c) && c->member < 0)
         ask(c, EC_REQUEST_CLAIM);
     else
         ask(c, settles ? EC_REQUEST_SETTLE : EC_REQUEST_TAKE);
@@ -147,7 +132,7 @@ static void start_over(ec_consumption *c)
 
 void ec_consumption_session(ec_consumption *c)
 {
-    if (claims(c))
+    if (ec_consumption_claims(c))
         c->member = -1;
     if (c->request != EC_REQUEST_RELEASE)
         start_over(c);
@@ -164,51 +149,18 @@ static void sleep_for(ec_consumption *c, int64_t delay_us)
     c->step = EC_CONSUME_SLEEP;
 }
 
-static int64_t backoff_us(const ec_consumption *c, int retry)
-{
-    ec_execute_options policy = EC_EXECUTE_OPTIONS_INIT;
-    uint64_t random = 0;
-
-    policy.backoff_base_ms = c->options.backoff_base_ms;
-    policy.backoff_cap_ms = c->options.backoff_cap_ms;
-    policy.jitter_percent = c->options.jitter_percent;
-    /* Without random numbers the jitter is lost, not the event. */
-    if (!ec_random(&random, sizeof random))
-        random = UINT64_MAX / 2;
-    return ec_backoff_us(&policy, retry, random);
-}
-
-/* Count the failure, and ask whether to go on. If not, it is the result. */
-static bool is_worth_another(ec_consumption *c, bool worth)
-{
-    const ec_consume_options *options = &c->options;
-    const ec_failed_attempt attempt = {c->failure.status, c->failure.sqlstate, c->failure.message,
-                                       ++c->failures, 0};
-
-    if (worth && (options->max_attempts == 0 || c->failures < options->max_attempts) &&
-        (options->retry == NULL || options->retry(options->retry_argument, &attempt)))
-        return true;
-    c->stopping = true;
-    ec_failure_clear(&c->result);
-    ec_failure_copy(&c->result, &c->failure);
-    return false;
-}
-
 /* ------------------------------------------------------------------ handling */
 
 /* The first event of a delivery has failed, by itself. */
 static void count_failure(ec_consumption *c)
 {
-    bool again =
-        is_worth_another(c, c->options.acknowledge || c->failure.status != EC_UNKNOWN_EVENT);
+    bool acknowledges = c->options.acknowledge;
+    bool again = ec_consumption_is_worth_another(c, &c->failure);
+    int tries = acknowledges ? ec_delivery_attempt(&c->delivery) : c->failures;
 
     if (c->delivery.delay_ms < 0)
-        c->delivery.delay_ms =
-            again ? backoff_us(c, c->options.acknowledge ? ec_delivery_attempt(&c->delivery)
-                                                         : c->failures) /
-                        1000
-                  : 0;
-    ask(c, c->options.acknowledge ? EC_REQUEST_GIVE_BACK : EC_REQUEST_REPORT);
+        c->delivery.delay_ms = again ? ec_consumption_backoff_us(c, tries) / 1000 : 0;
+    ask(c, acknowledges ? EC_REQUEST_GIVE_BACK : EC_REQUEST_REPORT);
 }
 
 /* Of several events that were to be done together one has failed. */
@@ -219,7 +171,7 @@ static void take_apart(ec_consumption *c)
         go_on(c);
         return;
     }
-    c->limit = c->consumer->handle == NULL ? 1 : (int64_t)c->handled;
+    c->limit = c->handled > 0 ? (int64_t)c->handled : 1;
     if (!ec_consumption_is_transaction(c) && c->handled > 0) {
         c->reports = true;
         ask(c, EC_REQUEST_SETTLE);
@@ -245,6 +197,19 @@ void ec_consumption_handled(ec_consumption *c, ec_status status)
         take_apart(c);
     else
         count_failure(c);
+}
+
+/* What was handled cannot be committed: a deferred constraint of the application, for example. */
+static void refused(ec_consumption *c, ec_failure *failure)
+{
+    ec_failure_move(&c->failure, failure);
+    c->handled = 0;
+    if (c->chunk > 1) {
+        take_apart(c);
+    } else {
+        ec_consumption_describe(c, c->failure.status);
+        count_failure(c);
+    }
 }
 
 /* ------------------------------------------------------------------ replies */
@@ -379,31 +344,6 @@ void ec_consumption_rows(ec_consumption *c, ec_events *rows)
 
 /* ------------------------------------------------------------------ failures */
 
-/*
- * Whether it may go better another time: everything but what is wrong with the request itself. By
- * the class of the SQLSTATE: rolled back, out of resources, not in the right state, an operator,
- * the system.
- */
-static bool is_transient(const ec_consumption *c, const ec_failure *failure)
-{
-    static const char *const classes[] = {"40", "53", "55", "57", "58"};
-
-    switch (failure->status) {
-    case EC_NOT_DELIVERED:
-    case EC_NO_MEMORY:
-        return true;
-    case EC_MEMBER_NOT_FOUND:
-        return claims(c);
-    case EC_MEMBER_CLAIMED:
-        return !c->options.until_caught_up;
-    default:
-        for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-            if (strncmp(failure->sqlstate, classes[i], 2) == 0)
-                return true;
-        return ec_is_retriable(failure);
-    }
-}
-
 static bool is_cleaning_up(const ec_consumption *c)
 {
     return c->request == EC_REQUEST_REPORT || c->request == EC_REQUEST_RELEASE;
@@ -436,8 +376,6 @@ void ec_consumption_stop(ec_consumption *c)
 
 void ec_consumption_failed(ec_consumption *c, ec_failure *failure)
 {
-    bool again;
-
     if (is_cleaning_up(c)) {
         ec_failure_clear(failure);
         ec_consumption_rows(c, NULL);
@@ -460,18 +398,19 @@ void ec_consumption_failed(ec_consumption *c, ec_failure *failure)
     c->reports = false; /* the handler will fail again */
     if (failure->status == EC_NOT_DELIVERED || failure->status == EC_MEMBER_NOT_FOUND)
         drop_events(c);
-    if (failure->status == EC_MEMBER_NOT_FOUND && claims(c))
+    if (failure->status == EC_MEMBER_NOT_FOUND && ec_consumption_claims(c))
         c->member = -1;
-    if (!is_transient(c, failure)) {
-        fail(c, failure);
-        return;
-    }
-    ec_failure_move(&c->failure, failure);
-    again = is_worth_another(c, true);
-    if (again)
-        sleep_for(c, backoff_us(c, c->failures));
+    if (ec_consumption_is_transient(c, failure)) {
+        if (ec_consumption_is_worth_another(c, failure))
+            sleep_for(c, ec_consumption_backoff_us(c, c->failures));
+        else
+            wind_up(c);
+        ec_failure_clear(failure);
+    } else if (c->request == EC_REQUEST_SETTLE && c->handled > 0 &&
+               ec_consumption_is_transaction(c) && failure->status == EC_SERVER_ERROR)
+        refused(c, failure);
     else
-        wind_up(c);
+        fail(c, failure);
 }
 
 void ec_consumption_free(ec_consumption *c)

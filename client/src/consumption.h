@@ -87,6 +87,18 @@ void ec_consumption_start(ec_consumption *consumption, const char *subscription,
 /* Whether what is handled and what makes it done are one transaction. */
 bool ec_consumption_is_transaction(const ec_consumption *consumption);
 
+/* Whether it claims the member that it uses. */
+bool ec_consumption_claims(const ec_consumption *consumption);
+
+/* Whether what failed may go better another time, if nothing else changes. */
+bool ec_consumption_is_transient(const ec_consumption *consumption, const ec_failure *failure);
+
+/* Count a failure, and ask whether to go on. If not, it is the result, and the run stops. */
+bool ec_consumption_is_worth_another(ec_consumption *consumption, const ec_failure *failure);
+
+/* The pause before a retry, from 1 on. */
+int64_t ec_consumption_backoff_us(const ec_consumption *consumption, int retry);
+
 /* The calls of `request`; `in_transaction`: the connection is in one. */
 ec_status ec_consumption_encode(ec_consumption *consumption, ec_round_trip *trip, ec_arena *memory,
                                 bool in_transaction, ec_failure *failure);

@@ -334,7 +334,8 @@ static ec_status bad_handle(struct subscriber *r, numbers_kind kind, const ec_ev
     return EC_OK;
 }
 
-static void misbehave(struct server *s, const char *deed, bool elsewhere, const char *message)
+static void misbehave(struct server *s, const char *deed, bool elsewhere, ec_status status,
+                      const char *message)
 {
     struct subscriber r = subscriber_of(s);
     ec_consume_options options;
@@ -344,23 +345,28 @@ static void misbehave(struct server *s, const char *deed, bool elsewhere, const 
     options.max_attempts = 2;
     misdeed = deed;
     subscribe(&r, NULL);
-    append_numbers(&r, 0, 1, 1);
-    assert_status(s->connection, bad_consume(s->connection, r.name, &r, &options), EC_FAILED);
+    append_numbers(&r, 0, 3, 1);
+    assert_status(s->connection, bad_consume(s->connection, r.name, &r, &options), status);
+    assert_int_equal(r.retries, 1);
     if (strstr(ec_error_message(s->connection), message) == NULL)
         fail_msg("%s: %s", deed, ec_error_message(s->connection));
-    assert_int_equal(lag_of(&r, 0), 1);
+    assert_int_equal(lag_of(&r, 0), 3);
     assert_int_equal(PQtransactionStatus(s->connection->pg), PQTRANS_IDLE);
     subscriber_free(&r);
 }
 
 static void test_bad_handlers(void **state)
 {
-    misbehave(*state, "look away", false, "looked away");
-    misbehave(*state, "look away", true, "looked away");
-    misbehave(*state, "SELECT 1 / 0", false, "division by zero");
-    misbehave(*state, "COMMIT", false, "the handler ended the transaction");
-    misbehave(*state, "ROLLBACK", false, "the handler ended the transaction");
-    misbehave(*state, "BEGIN", true, "left a transaction open");
+    run_sql(((struct server *)*state)->sql,
+            "CREATE TABLE IF NOT EXISTS deferred (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)");
+    misbehave(*state, "look away", false, EC_FAILED, "looked away");
+    misbehave(*state, "look away", true, EC_FAILED, "looked away");
+    misbehave(*state, "SELECT 1 / 0", false, EC_FAILED, "division by zero");
+    misbehave(*state, "COMMIT", false, EC_FAILED, "the handler ended the transaction");
+    misbehave(*state, "ROLLBACK", false, EC_FAILED, "the handler ended the transaction");
+    misbehave(*state, "BEGIN", true, EC_FAILED, "left a transaction open");
+    misbehave(*state, "INSERT INTO deferred VALUES (1), (1)", false, EC_SERVER_ERROR,
+              "duplicate key");
 }
 
 /* ------------------------------------------------------------------ what it cannot be used for */
