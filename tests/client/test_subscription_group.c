@@ -172,10 +172,12 @@ static void test_group(void **state)
     once = options_of(&r);
     assert_status(r.connection, one_consume(r.connection, r.name, &r, &once), EC_MEMBER_CLAIMED);
     start(&third, &r, 60000);
+    await(s->sql, 2, WAITING, r.name);
     stop(&workers[0], EC_CANCELLED);
     await(s->sql, 2, CLAIMED, r.name);
     append_numbers(&r, 40, 40, 20);
     await(s->sql, 80, NOTED, r.name);
+    await(s->sql, 2, WAITING, r.name);
     stop(&third, EC_CANCELLED);
     stop(&workers[1], EC_CANCELLED);
     assert_noted_once(&r, 80);
@@ -323,6 +325,7 @@ static void test_killed_at_random(void **state)
                 r.name);
     }
     await(s->sql, EVENTS, NOTED, r.name);
+    await(s->sql, 2, CLAIMED, r.name);
     for (int i = 0; i < 2; i++)
         stop(&workers[i], EC_CANCELLED);
     assert_noted_once(&r, EVENTS);

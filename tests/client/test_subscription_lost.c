@@ -6,13 +6,11 @@
 #include "broken.h"
 #include "subscriber.h"
 
-enum { EVENTS = 4 };
+enum { EVENTS = 3 };
 
 struct form {
     bool acknowledge;
     bool elsewhere;
-    ec_status (*consume)(ec_connection *, const char *, struct subscriber *,
-                         const ec_consume_options *);
 };
 
 static void assert_done(struct subscriber *r, const proxy_plan *plan, bool broke)
@@ -48,7 +46,7 @@ static bool broken_consumption(struct server *s, proxy *proxy, const struct form
     assert_ok(r.connection, ec_connect(&r.connection, proxy_conninfo(proxy), NULL));
     do {
         r.progress = (ec_progress){.member = 0};
-        assert_ok(r.connection, form->consume(r.connection, r.name, &r, &options));
+        assert_ok(r.connection, one_consume(r.connection, r.name, &r, &options));
     } while (lag_of(&r, EC_ANY_MEMBER) > 0);
     broke = proxy_faults(proxy) > 0;
     assert_in_range(r.retries, 0, broke); /* none if it was only in the way of a good-bye */
@@ -85,33 +83,22 @@ static void break_everywhere_in(struct server *s, const struct form *form)
 
 static void test_exactly_once(void **state)
 {
-    break_everywhere_in(*state, &(struct form){.consume = one_consume});
-}
-
-static void test_exactly_once_together(void **state)
-{
-    break_everywhere_in(*state, &(struct form){.consume = many_consume});
+    break_everywhere_in(*state, &(struct form){.elsewhere = false});
 }
 
 static void test_at_least_once(void **state)
 {
-    break_everywhere_in(*state, &(struct form){.consume = one_consume, .elsewhere = true});
+    break_everywhere_in(*state, &(struct form){.elsewhere = true});
 }
 
 static void test_acknowledged_exactly_once(void **state)
 {
-    break_everywhere_in(*state, &(struct form){.consume = one_consume, .acknowledge = true});
-}
-
-static void test_acknowledged_exactly_once_together(void **state)
-{
-    break_everywhere_in(*state, &(struct form){.consume = many_consume, .acknowledge = true});
+    break_everywhere_in(*state, &(struct form){.acknowledge = true});
 }
 
 static void test_acknowledged_at_least_once(void **state)
 {
-    break_everywhere_in(
-        *state, &(struct form){.consume = one_consume, .acknowledge = true, .elsewhere = true});
+    break_everywhere_in(*state, &(struct form){.acknowledge = true, .elsewhere = true});
 }
 
 /* ------------------------------------------------------------------ while it handles */
@@ -140,7 +127,7 @@ static void kill_while_it_handles(struct server *s, const struct form *form)
     options.max_count = form->elsewhere && form->acknowledge ? 1 : 2;
     subscribe(&r, &subscription);
     append_numbers(&r, 0, EVENTS, 2);
-    assert_ok(s->connection, form->consume(s->connection, r.name, &r, &options));
+    assert_ok(s->connection, one_consume(s->connection, r.name, &r, &options));
     assert_true(r.retries > 0);
     assert_int_equal(r.last_status, EC_CONNECTION_LOST);
     if (!r.elsewhere)
@@ -159,8 +146,7 @@ static void kill_while_it_handles(struct server *s, const struct form *form)
 static void test_backend_is_killed(void **state)
 {
     for (int i = 0; i < 4; i++) {
-        const struct form form = {
-            .acknowledge = i % 2 > 0, .elsewhere = i > 1, .consume = one_consume};
+        const struct form form = {.acknowledge = i % 2 > 0, .elsewhere = i > 1};
 
         kill_while_it_handles(*state, &form);
     }
@@ -200,10 +186,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_exactly_once),
-        SERVER_TEST(test_exactly_once_together),
         SERVER_TEST(test_at_least_once),
         SERVER_TEST(test_acknowledged_exactly_once),
-        SERVER_TEST(test_acknowledged_exactly_once_together),
         SERVER_TEST(test_acknowledged_at_least_once),
         SERVER_TEST(test_backend_is_killed),
         SERVER_TEST(test_server_is_away),

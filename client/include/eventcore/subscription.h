@@ -183,7 +183,8 @@ typedef struct ec_consume_options {
                              else this one, without a claim, as behind a pooler in transaction
                              mode. With acknowledge there are no members */
     int max_count;      /**< events to take at a time; 0: 100; with acknowledge, 1 */
-    int64_t wait_ms;    /**< how long one statement waits for events; it is repeated */
+    int64_t wait_ms;    /**< how long one statement waits for events, up to a day; it is repeated.
+                             Told to stop just when it sends one, it may take so long */
     int64_t visibility_ms; /**< with acknowledge; 0: as the subscription says */
     bool until_caught_up;  /**< end with EC_OK when there are no more events */
     int max_attempts;      /**< failures in a row before the run ends with the last; 0: no limit */
@@ -203,8 +204,8 @@ typedef struct ec_consume_options {
 /** The default: exactly once, with a claim, for ever; pauses of 100 ms to 30 s after failures. */
 #define EC_CONSUME_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(ec_consume_options), false, false, EC_ANY_MEMBER, 0, 10000, 0, false, 0, 100,       \
-            30000, 100, NULL, NULL, NULL, NULL, NULL                                               \
+        sizeof(ec_consume_options), false, false, EC_ANY_MEMBER, 0, 900, 0, false, 0, 100, 30000,  \
+            100, NULL, NULL, NULL, NULL, NULL                                                      \
     }
 
 /**
