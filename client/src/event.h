@@ -42,6 +42,8 @@ typedef struct ec_row {
     const char *error_code;
     const char *error_message;
     const char *error_detail;
+    int32_t attempt;    /* of a delivery, from 1 on */
+    int64_t answers[2]; /* of a statement that returns numbers; -1 is null */
 } ec_row;
 
 /* A snapshot that was read with the rows. */

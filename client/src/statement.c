@@ -82,6 +82,82 @@ const ec_statement_text ec_statements[EC_STATEMENT_COUNT] = {
     [EC_STATEMENT_BEGIN] = {NULL, "BEGIN ISOLATION LEVEL READ COMMITTED", 0, {0}},
     [EC_STATEMENT_COMMIT] = {NULL, "COMMIT", 0, {0}},
     [EC_STATEMENT_ROLLBACK] = {NULL, "ROLLBACK", 0, {0}},
+    /* What follows returns numbers as bigint, and takes durations as milliseconds. */
+    [EC_STATEMENT_CREATE_SUBSCRIPTION] = {NULL,
+                                          "SELECT eventcore.create_subscription($1, $2, $3, $4,"
+                                          " $5, $6, CASE $7 WHEN -1 THEN"
+                                          " eventcore.safe_position($13) ELSE $7 END,"
+                                          " $8::integer, $9, $10::integer, $11 * interval '1 ms',"
+                                          " $12, $13)::integer::bigint",
+                                          13,
+                                          {EC_OID_TEXT, EC_OID_TEXT_ARRAY, EC_OID_TEXT, EC_OID_TEXT,
+                                           EC_OID_TEXT, EC_OID_TEXT, EC_OID_BIGINT, EC_OID_BIGINT,
+                                           EC_OID_BOOL, EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_BOOL,
+                                           EC_OID_TEXT}},
+    /* Of the acknowledged kind, what was handed out and not acknowledged is behind, too. */
+    [EC_STATEMENT_SUBSCRIPTION_LAG] =
+        {NULL,
+         "SELECT CASE WHEN bool_and(s.lag_events IS NOT NULL)"
+         " THEN (sum(s.lag_events) + coalesce(sum(d.in_flight + d.waiting), 0))::bigint END,"
+         " CASE WHEN bool_and(s.lag_events IS NOT NULL) THEN (1000000 * greatest("
+         "max(s.lag_seconds), extract(epoch FROM max(d.oldest_age))))::bigint END"
+         " FROM eventcore.subscription_status AS s"
+         " LEFT JOIN eventcore.delivery_status AS d"
+         " ON d.store = s.store AND d.subscription = s.subscription"
+         " WHERE s.store = $3 AND s.subscription = $1 AND ($2 < 0 OR s.member = $2)"
+         " HAVING count(*) > 0",
+         3,
+         {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_TEXT}},
+    [EC_STATEMENT_CLAIM_MEMBER] = {NULL,
+                                   "SELECT eventcore.claim_member($1, $2)::bigint",
+                                   2,
+                                   {EC_OID_TEXT, EC_OID_TEXT}},
+    [EC_STATEMENT_RELEASE_MEMBER] = {NULL,
+                                     "SELECT eventcore.release_member($1, $2::integer, $3)",
+                                     3,
+                                     {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_TEXT}},
+    [EC_STATEMENT_FETCH] = {"eventcore_fetch",
+                            "SELECT " EVENT_COLUMNS
+                            " FROM eventcore.fetch($1, $2::integer, $3, $4 * interval '1 ms', $5)",
+                            5,
+                            {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_BIGINT,
+                             EC_OID_TEXT}},
+    [EC_STATEMENT_COMMIT_CHECKPOINT] = {"eventcore_commit_checkpoint",
+                                        "SELECT eventcore.commit_checkpoint($1, $2::integer, $3,"
+                                        " $4)",
+                                        4,
+                                        {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_TEXT}},
+    [EC_STATEMENT_RECEIVE] = {"eventcore_receive",
+                              "SELECT " EVENT_COLUMNS ", attempt"
+                              " FROM eventcore.receive($1, $2::integer, $3 * interval '1 ms',"
+                              " $4 * interval '1 ms', $5)",
+                              5,
+                              {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_BIGINT,
+                               EC_OID_TEXT}},
+    [EC_STATEMENT_ACK] = {"eventcore_ack",
+                          "SELECT eventcore.ack_batch($1, $2, $3, $4)",
+                          4,
+                          {EC_OID_TEXT, EC_OID_BIGINT_ARRAY, EC_OID_INTEGER_ARRAY, EC_OID_TEXT}},
+    [EC_STATEMENT_NACK] = {"eventcore_nack",
+                           "SELECT eventcore.nack($1, $2, $3 * interval '1 ms', $4, $5::integer,"
+                           " $6)::integer::bigint",
+                           6,
+                           {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_TEXT, EC_OID_BIGINT,
+                            EC_OID_TEXT}},
+    [EC_STATEMENT_PARK] = {NULL,
+                           "SELECT eventcore.park($1, $2, $3, $4::integer, $5)::integer::bigint",
+                           5,
+                           {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_TEXT, EC_OID_BIGINT, EC_OID_TEXT}},
+    [EC_STATEMENT_EXTEND_VISIBILITY] = {"eventcore_extend_visibility",
+                                        "SELECT eventcore.extend_visibility($1, $2,"
+                                        " $3 * interval '1 ms', $4::integer, $5)::integer::bigint",
+                                        5,
+                                        {EC_OID_TEXT, EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_BIGINT,
+                                         EC_OID_TEXT}},
+    [EC_STATEMENT_REPORT_ERROR] = {NULL,
+                                   "SELECT eventcore.report_error($1, $2, $3::integer, $4)",
+                                   4,
+                                   {EC_OID_TEXT, EC_OID_TEXT, EC_OID_BIGINT, EC_OID_TEXT}},
 };
 
 /* A column: its type, and where it goes in a row. */
@@ -90,22 +166,36 @@ typedef struct {
     size_t offset;
 } column;
 
+#define EVENT_FIELDS                                                                               \
+    {EC_OID_TEXT, offsetof(ec_row, event.stream_id)},                                              \
+        {EC_OID_BIGINT, offsetof(ec_row, event.version)},                                          \
+        {EC_OID_BIGINT, offsetof(ec_row, event.position)},                                         \
+        {EC_OID_UUID, offsetof(ec_row, event.id)}, {EC_OID_TEXT, offsetof(ec_row, event.type)},    \
+        {EC_OID_JSONB, offsetof(ec_row, event.data)},                                              \
+        {EC_OID_BYTEA, offsetof(ec_row, event.payload)},                                           \
+        {EC_OID_JSONB, offsetof(ec_row, event.metadata)},                                          \
+    {                                                                                              \
+        EC_OID_TIMESTAMPTZ, offsetof(ec_row, event.recorded_at)                                    \
+    }
+
 static const column read_columns[] = {
-    {EC_OID_TEXT, offsetof(ec_row, event.stream_id)},
-    {EC_OID_BIGINT, offsetof(ec_row, event.version)},
-    {EC_OID_BIGINT, offsetof(ec_row, event.position)},
-    {EC_OID_UUID, offsetof(ec_row, event.id)},
-    {EC_OID_TEXT, offsetof(ec_row, event.type)},
-    {EC_OID_JSONB, offsetof(ec_row, event.data)},
-    {EC_OID_BYTEA, offsetof(ec_row, event.payload)},
-    {EC_OID_JSONB, offsetof(ec_row, event.metadata)},
-    {EC_OID_TIMESTAMPTZ, offsetof(ec_row, event.recorded_at)},
+    EVENT_FIELDS,
     {EC_OID_BIGINT, offsetof(ec_row, stream_version)},
     {EC_OID_BYTEA, 0}, /* these two have a row of their own, the last */
     {EC_OID_BIGINT_ARRAY, 0},
 };
 
 #define SNAPSHOT_COLUMNS 2
+
+static const column receive_columns[] = {
+    EVENT_FIELDS,
+    {EC_OID_INTEGER, offsetof(ec_row, attempt)},
+};
+
+static const column answer_columns[] = {
+    {EC_OID_BIGINT, offsetof(ec_row, answers[0])},
+    {EC_OID_BIGINT, offsetof(ec_row, answers[1])},
+};
 
 static const column append_columns[] = {
     {EC_OID_TEXT, offsetof(ec_row, event.stream_id)},
@@ -129,8 +219,23 @@ static bool is_append(ec_statement statement)
     return statement == EC_STATEMENT_TRY_APPEND || statement == EC_STATEMENT_APPEND_BATCH;
 }
 
+/* Whether it returns rows of numbers, and no events. */
+static bool is_answer(ec_statement statement)
+{
+    return statement >= EC_STATEMENT_CREATE_SUBSCRIPTION && statement != EC_STATEMENT_FETCH &&
+           statement != EC_STATEMENT_RECEIVE;
+}
+
 static const column *columns_of(ec_statement statement, int *count)
 {
+    if (is_answer(statement)) {
+        *count = statement == EC_STATEMENT_SUBSCRIPTION_LAG ? 2 : 1;
+        return answer_columns;
+    }
+    if (statement == EC_STATEMENT_RECEIVE) {
+        *count = sizeof receive_columns / sizeof *receive_columns;
+        return receive_columns;
+    }
     if (is_append(statement)) {
         *count = sizeof append_columns / sizeof *append_columns;
         if (statement == EC_STATEMENT_TRY_APPEND)
@@ -191,6 +296,8 @@ static bool is_complete(const ec_row *row, ec_statement statement)
 {
     const ec_event *event = &row->event;
 
+    if (is_answer(statement))
+        return true;
     if (event->version > 0 &&
         (event->stream_id == NULL || event->id == NULL || event->position <= 0))
         return false;
@@ -210,7 +317,7 @@ static ec_status decode_row(ec_row *row, const PGresult *result, int number, ec_
 
     if (statement == EC_STATEMENT_READ_SNAPSHOT)
         column_count -= SNAPSHOT_COLUMNS;
-    row->stream_version = -1;
+    row->stream_version = row->answers[0] = row->answers[1] = -1;
     for (int i = 0; i < column_count; i++)
         if (!PQgetisnull(result, number, i) &&
             !decode_value(row, &columns[i], PQgetvalue(result, number, i),

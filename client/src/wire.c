@@ -114,7 +114,7 @@ static void expect(reply *reply, ec_statement statement, int does)
 
 static bool send_call(ec_connection *connection, const ec_call *call, bool gives_rows, reply *reply)
 {
-    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const int binary[EC_MAX_PARAMETERS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     const ec_statement_text *text = &ec_statements[call->statement];
     bool sent = true;
 

@@ -1,6 +1,6 @@
 /*
  * commands.cpp: the library as C++ sees it: two commands with C++ types, one of which discovers
- * streams, executed on the server that the PG* environment names. Prints what it finds.
+ * streams, and a consumer, on the server that the PG* environment names. Prints what it finds.
  */
 #include <cstdio>
 #include <string>
@@ -144,6 +144,31 @@ static void tell(const char *what, ec_status status, ec_outcome *const &outcome)
                 ec_outcome_message(outcome));
 }
 
+/* ------------------------------------------------------------------ a consumer */
+
+EC_CONSUMER(boxes, box, std::vector<std::string>);
+
+static ec_status boxes_handle(std::vector<std::string> *types, box_kind kind, const ec_event *,
+                              ec_delivery *)
+{
+    types->push_back(box_type(kind));
+    return EC_OK;
+}
+
+static void follow(ec_connection *connection, const std::string &box)
+{
+    ec_subscription_options subscription = EC_SUBSCRIPTION_OPTIONS_INIT;
+    ec_consume_options options = EC_CONSUME_OPTIONS_INIT;
+    std::vector<std::string> types;
+
+    subscription.prefix = box.c_str();
+    options.until_caught_up = true;
+    ec_create_subscription(connection, box.c_str(), &subscription, nullptr);
+    ec_status status = boxes_consume(connection, box.c_str(), &types, &options);
+    std::printf("followed: %s, %zu events, %s first\n", ec_status_name(status), types.size(),
+                types.empty() ? "none" : types.front().c_str());
+}
+
 int main()
 {
     ec_connection *connection;
@@ -192,6 +217,7 @@ int main()
     }
     ec_events_free(events);
     ec_outcome_free(outcome);
+    follow(connection, target);
     ec_close(connection);
     return 0;
 }

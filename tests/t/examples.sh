@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 flock client make -s --no-print-directory client >&2
 examples=$PWD/client/build/examples
 mapfile -t programs < <(basename -s .c -a client/examples/*.c)
-echo "1..$((2 * ${#programs[@]} + 10))" # twice four programs, and an import, twice
+echo "1..$((2 * ${#programs[@]} + 14))" # twice six programs, and an import, twice
 
 createdb -T eventcore examples
 conninfo="host=$PGHOST port=$PGPORT user=$PGUSER dbname=examples"
@@ -34,11 +34,27 @@ cancelled='cancelled: TripCancelled SeatsReleased RoomReleased PaymentRefunded
 nothing left to do
 TripCancelled by agent-7
 rejected: the flight has departed'
+modelled='3 events behind
+3 events added
+model_account-alice has 70
+model_account-bob has 30'
+modelled_again='3 events behind
+3 events added
+model_account-alice has 140
+model_account-bob has 60'
+mailed='failed: 450 mailbox busy
+failed: Grace has no address
+to edsger@example.org: thank you for your order, Edsger (delivery 1)
+to ada@example.org: thank you for your order, Ada (delivery 2)
+2 sent'
 for again in '' ', again'; do
     prints transfer_money "$transferred" "a transfer and two rejections$again"
     prints fulfil_order "$fulfilled" "streams are discovered$again"
     prints register_user "$registered" "rejections are told apart$again"
     prints cancel_booking "$cancelled" "all is taken back, once$again"
+    prints read_model "$modelled" "each event is added, once$again"
+    prints send_mails "$mailed" "some come again, and one is set aside$again"
+    modelled=$modelled_again
 done
 
 file=$CLUSTER_DIR/products

@@ -81,7 +81,8 @@ again: rejected, 0 events, full: it holds 7
 link: ok, 1 events
 nothing: invalid_command, 0 events, nothing: 0 is nothing
 empty: ok, 2 events
-BoxFilled {"amount": -3} by stroustrup' "commands in $standard, by $compiler"
+BoxFilled {"amount": -3} by stroustrup
+followed: ok, 5 events, BoxLinked first' "commands in $standard, by $compiler"
     done
 done
 

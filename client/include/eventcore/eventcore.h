@@ -38,6 +38,7 @@
 #include "read.h"
 #include "snapshot.h"
 #include "status.h"
+#include "subscription.h"
 #include "upcast.h"
 
 #endif
