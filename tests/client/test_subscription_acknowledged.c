@@ -270,7 +270,7 @@ static void test_rest_is_given_back(void **state)
 static void test_unknown_is_given_back(void **state)
 {
     const ec_event_types odd_types = {sizeof odd_types, "odd_types", (const char *const[]){"Odd"},
-                                      1, false};
+                                      1, false, NULL, 0};
     const ec_consumer consumer = {sizeof consumer, "odd", &odd_types, one_consumer.handle, NULL};
     struct subscriber r = acknowledged(*state, true, NULL);
     ec_consume_options options = acknowledging(&r);
