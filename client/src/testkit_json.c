@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "json.h"
 #include "testkit_store.h"
 
 static bool equal(const json_t *left, const json_t *right)
@@ -35,17 +36,28 @@ static bool equal(const json_t *left, const json_t *right)
     return json_object_size(left) == json_object_size(right);
 }
 
-bool ec_test_json_equal(const char *left, const char *right)
+static ec_status parse(const char *text, json_t **json)
 {
-    json_t *a, *b;
-    bool same;
+    json_error_t problem = {.text = ""};
 
+    *json = json_loads(text, JSON_DECODE_ANY, &problem);
+    return *json != NULL || ec_json_status(&problem, EC_FAILED) != EC_NO_MEMORY ? EC_OK
+                                                                                : EC_NO_MEMORY;
+}
+
+ec_status ec_test_json_compare(const char *left, const char *right, bool *same)
+{
+    json_t *a = NULL, *b = NULL;
+    ec_status status = EC_OK;
+
+    *same = left == right;
     if (left == NULL || right == NULL)
-        return left == right;
-    a = json_loads(left, JSON_DECODE_ANY, NULL);
-    b = json_loads(right, JSON_DECODE_ANY, NULL);
-    same = a != NULL && b != NULL && equal(a, b);
+        return EC_OK;
+    status = parse(left, &a);
+    if (status == EC_OK)
+        status = parse(right, &b);
+    *same = a != NULL && b != NULL && equal(a, b);
     json_decref(a);
     json_decref(b);
-    return same;
+    return status;
 }

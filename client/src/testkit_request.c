@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "json.h"
 #include "testkit_store.h"
 
 #define MAX_NAME_CHARACTERS 255
@@ -81,12 +82,14 @@ ec_status ec_test_request_check_stream_id(const char *stream_id, ec_failure *fai
 
 static ec_status check_json(const char *text, ec_failure *failure)
 {
-    json_error_t problem;
+    json_error_t problem = {.text = ""};
     json_t *json;
 
     if (text == NULL)
         return EC_OK;
     json = json_loads(text, JSON_DECODE_ANY, &problem);
+    if (json == NULL && ec_json_status(&problem, EC_FAILED) == EC_NO_MEMORY)
+        return ec_fail(failure, EC_NO_MEMORY, "out of memory in a test");
     if (json == NULL)
         return ec_test_refuse(failure, "22P02", "invalid input syntax for type json: %s",
                               problem.text);

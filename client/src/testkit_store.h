@@ -52,7 +52,7 @@ ec_status ec_test_request_check_stream_id(const char *stream_id, ec_failure *fai
 ec_status ec_test_refuse(ec_failure *failure, const char *sqlstate, const char *format, ...)
     EC_PRINTF(3, 4);
 
-/* Whether two texts are the same JSON value, or both NULL. */
-bool ec_test_json_equal(const char *left, const char *right);
+/* Whether two texts are the same JSON value, or both NULL. EC_OK or EC_NO_MEMORY. */
+ec_status ec_test_json_compare(const char *left, const char *right, bool *same);
 
 #endif
