@@ -42,6 +42,20 @@ static void *resolve(const char *name)
     return function;
 }
 
+/* dlsym() itself frees an error that is left from before; that one is let go. */
+static void find_next(void)
+{
+    static bool finding;
+
+    if (next.free != NULL || finding)
+        return;
+    finding = true;
+    next.malloc = (void *(*)(size_t))resolve("malloc");
+    next.calloc = (void *(*)(size_t, size_t))resolve("calloc");
+    next.realloc = (void *(*)(void *, size_t))resolve("realloc");
+    next.free = (void (*)(void *))resolve("free");
+}
+
 /* Whether it is this allocation's turn. */
 static bool fails(void)
 {
@@ -60,22 +74,19 @@ static void *counted(void *memory)
 
 void *malloc(size_t size)
 {
-    if (next.malloc == NULL)
-        next.malloc = (void *(*)(size_t))resolve("malloc");
+    find_next();
     return fails() ? NULL : counted(next.malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-    if (next.calloc == NULL)
-        next.calloc = (void *(*)(size_t, size_t))resolve("calloc");
+    find_next();
     return fails() ? NULL : counted(next.calloc(count, size));
 }
 
 void *realloc(void *memory, size_t size)
 {
-    if (next.realloc == NULL)
-        next.realloc = (void *(*)(void *, size_t))resolve("realloc");
+    find_next();
     if (fails())
         return NULL;
     return memory == NULL ? counted(next.realloc(NULL, size)) : next.realloc(memory, size);
@@ -83,10 +94,10 @@ void *realloc(void *memory, size_t size)
 
 void free(void *memory)
 {
-    if (next.free == NULL)
-        next.free = (void (*)(void *))resolve("free");
+    find_next();
     live -= memory != NULL;
-    next.free(memory);
+    if (next.free != NULL)
+        next.free(memory);
 }
 
 /* A sanitizer's would not come by. */
@@ -105,16 +116,16 @@ char *strdup(const char *text)
 json_t *json_loads(const char *text, size_t flags, json_error_t *problem)
 {
     static json_t *(*loads)(const char *, size_t, json_error_t *);
-    bool was_begun = begun;
+    bool was_begun;
     json_t *json;
 
     if (loads == NULL)
         loads = (json_t * (*)(const char *, size_t, json_error_t *)) resolve("json_loads");
     if (fails())
         return NULL;
-    begun = false;
+    was_begun = no_memory_pause();
     json = loads(text, flags, problem);
-    begun = was_begun;
+    no_memory_resume(was_begun);
     return json;
 }
 
@@ -131,6 +142,19 @@ bool no_memory_end(void)
     return failed;
 }
 
+bool no_memory_pause(void)
+{
+    bool was_begun = begun;
+
+    begun = false;
+    return was_begun;
+}
+
+void no_memory_resume(bool was_begun)
+{
+    begun = was_begun;
+}
+
 const char *no_memory_where(void)
 {
     static char text[80];
@@ -140,22 +164,24 @@ const char *no_memory_where(void)
     return text;
 }
 
-void no_memory_survive(void (*scenario)(void *argument), void *argument)
+void no_memory_survive(void (*scenario)(void *argument), void *argument, int step)
 {
+    const char *wanted = getenv("NO_MEMORY_STEP");
+
+    if (wanted != NULL)
+        step = atoi(wanted);
     at = INT32_MAX;
     scenario(argument); /* what is allocated once and for all */
     for (int i = 0; i < 2; i++) {
         lasting = i == 1;
-        at = 0;
+        at = step / 2 * i; /* others than alone */
         do {
             long before = live;
 
             scenario(argument);
             if (COUNTS_LEAKS && live != before)
                 fail_msg("%ld allocations leaked, with %s", live - before, no_memory_where());
-            at++;
+            at += step;
         } while (failed);
     }
-    if (getenv("NO_MEMORY_VERBOSE"))
-        print_message("%ld allocations\n", at);
 }

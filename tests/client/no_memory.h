@@ -19,11 +19,18 @@ void no_memory_begin(void);
 /* No more. Whether one has failed. */
 bool no_memory_end(void);
 
+/* Somebody else's turn: none fails until then. Give what the first returns to the second. */
+bool no_memory_pause(void);
+void no_memory_resume(bool begun);
+
 /* Which one: for messages. */
 const char *no_memory_where(void);
 
-/* Run a scenario to the end of its allocations; what it allocates it frees. */
-void no_memory_survive(void (*scenario)(void *argument), void *argument);
+/*
+ * Run a scenario to the end of its allocations; what it allocates it frees. With a step, only every
+ * so many of them fail; NO_MEMORY_STEP in the environment replaces it.
+ */
+void no_memory_survive(void (*scenario)(void *argument), void *argument, int step);
 
 #define assert_survived(condition)                                                                 \
     do {                                                                                           \

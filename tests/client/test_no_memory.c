@@ -72,7 +72,7 @@ static void run(struct trial trial)
 {
     if (trial.amount == 0)
         trial.amount = 30;
-    no_memory_survive(transfer_30, &trial);
+    no_memory_survive(transfer_30, &trial, 1);
 }
 
 static void test_transfer(void **state)
@@ -191,7 +191,7 @@ static void visit_streams_found(void *argument)
 static void test_discovery(void **state)
 {
     (void)state;
-    no_memory_survive(visit_streams_found, NULL);
+    no_memory_survive(visit_streams_found, NULL, 1);
 }
 
 /* ------------------------------------------------------------------ the test kit */
@@ -231,7 +231,7 @@ static void test_something(void *argument)
 static void test_kit(void **state)
 {
     (void)state;
-    no_memory_survive(test_something, NULL);
+    no_memory_survive(test_something, NULL, 1);
 }
 
 /* ------------------------------------------------------------------ metadata */
@@ -270,7 +270,7 @@ static void cause(void *argument)
 static void test_reading_metadata(void **state)
 {
     (void)state;
-    no_memory_survive(cause, NULL);
+    no_memory_survive(cause, NULL, 1);
 }
 
 int main(void)

@@ -103,7 +103,7 @@ static void look(const ec_events *events, bool appends)
 
         require((ec_event_data(event) != NULL) != (payload != NULL));
         for (size_t j = 0; payload != NULL && j < size; j++)
-            sum += (size_t)payload[j];
+            sum += (unsigned char)payload[j];
         require(strlen(ec_event_type(event)) + strlen(ec_event_stream_id(event)) + sum + 1 > 0);
     }
 }
