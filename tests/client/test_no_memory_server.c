@@ -2,8 +2,7 @@
  * Memory that runs out: on a connection to a server, in the library, in jansson and in libpq.
  *
  * libpq cannot tell that it was memory, nor be relied on afterwards: the connection counts as lost.
- * An append is in doubt then, unless it
- * could be repeated.
+ * An append is in doubt then, unless it could be repeated.
  */
 #include <stdlib.h>
 

@@ -23,6 +23,16 @@ static const struct {
               {EC_STATEMENT_TRY_APPEND, 8, append_types},
               {EC_STATEMENT_APPEND_BATCH, 12, append_types}};
 
+static bool malformed; /* a value is not of its type's size */
+
+static bool has_size(Oid type, size_t size)
+{
+    return type == EC_OID_UUID                                   ? size == 16
+           : type == EC_OID_INTEGER                              ? size == 4
+           : type == EC_OID_BIGINT || type == EC_OID_TIMESTAMPTZ ? size == 8
+                                                                 : true;
+}
+
 static void set_value(input *in, PGresult *result, int row, int column)
 {
     static const char *const words[] = {"appended", "repeated", "conflict", "verified",
@@ -33,7 +43,9 @@ static void set_value(input *in, PGresult *result, int row, int column)
     if (how < 32) {
         PQsetvalue(result, row, column, NULL, -1);
     } else if (how < 64) { /* of any size and content */
-        size_t size = take_byte(in);
+        size_t size = take_byte(in) % 32;
+
+        malformed |= !has_size(PQftype(result, column), size);
 
         for (size_t i = 0; i < size; i++)
             bytes[i] = (char)take_byte(in);
@@ -115,9 +127,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     ec_statement statement = shapes[shape].statement;
     ec_failure failure = {.status = EC_OK};
     ec_events *events;
-    ec_status status = ec_rows_decode(&events, make(&in, shape), statement, &failure);
+    ec_status status;
+
+    malformed = false;
+    status = ec_rows_decode(&events, make(&in, shape), statement, &failure);
 
     require(status == EC_OK || status == EC_PROTOCOL_ERROR);
+    require(!malformed || status != EC_OK);
     require((events != NULL) == (status == EC_OK));
     if (events != NULL)
         look(events,
