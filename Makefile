@@ -6,6 +6,8 @@
 ##                        ACCEPT=1 takes what sql and specs tests print as what is expected)
 ## make soak              random concurrent histories for ten minutes, checked afterwards, and late
 ##                        commits for one (SOAK_ARGS='--minutes 30')
+## make fuzz              libFuzzer on what comes from outside the client, a minute a target
+##                        (FUZZ_ARGS=-max_total_time=600; the options are libFuzzer's)
 ## make bench             what appends and commands cost, against SQL on tables and other designs
 ##                        (BENCH_ARGS=--quick: some minutes; or the names of parts)
 ## make dev               a throwaway server with the extension, until Ctrl-C
@@ -26,7 +28,7 @@ OBJS = $(patsubst %.c,%.o,$(wildcard extension/*.c))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = $(wildcard sql/updates/*.sql) sql/optional/eventcore_pgtap.sql
 SHLIB_LINK = -Wl,--version-script=extension/symbols.map
-EXTRA_CLEAN = tests/client/build
+EXTRA_CLEAN = tests/client/build tests/fuzz/build
 
 # The install script is these files of sql/, in this order.
 SQL_ORDER = types tables stores append locks read log horizon subscriptions deliveries acknowledgements \
@@ -49,7 +51,7 @@ override with_llvm = no
 
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
-.PHONY: client docs install-client uninstall-client clean-client demo test soak bench dev help
+.PHONY: client docs install-client uninstall-client clean-client demo test soak fuzz bench dev help
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 HEADER := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h
@@ -108,6 +110,10 @@ soak:
 	@tests/packages test
 	+@tests/cluster run --conf fsync=off -- tests/soak/run $(SOAK_ARGS)
 	+@tests/cluster run -- tests/late_commits/run --seconds 60
+
+fuzz:
+	@tests/packages test
+	+@$(MAKE) -s --no-print-directory -C tests/fuzz fuzz $(if $(FUZZ_ARGS),FUZZ_ARGS='$(FUZZ_ARGS)')
 
 bench:
 	@tests/packages bench

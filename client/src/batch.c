@@ -126,8 +126,10 @@ static void decide(ec_batch *batch, size_t command)
             member->dependent = true;
             ec_batch_join(batch, command, member->views[i].stream->writer);
         }
-    if (member->appends && !ec_shared_read_write(&batch->read, execution, member->views, command))
+    if (member->appends && !ec_shared_read_write(&batch->read, execution, member->views, command)) {
         ec_batch_fail_out_of_memory(batch, command);
+        member->appends = member->dependent = false; /* nothing of it is sent */
+    }
 }
 
 static void take_read_failure(ec_batch *batch, const ec_failure *failure)

@@ -153,10 +153,13 @@ static void fail_group(ec_batch *batch, size_t first, const ec_failure *failure)
 static void pass_rows(ec_batch *batch, size_t command, const ec_row *rows, size_t count)
 {
     ec_events *copy = ec_rows_copy(rows, count);
+    ec_failure failure = {.status = EC_OK};
 
-    if (copy == NULL)
-        ec_batch_fail_out_of_memory(batch, command);
-    else
+    if (copy == NULL) {
+        ec_fail(&failure, EC_NO_MEMORY, "out of memory for a reply");
+        ec_execution_failed(ec_batch_execution(batch, command), &failure,
+                            strcmp(rows[0].outcome, "conflict") != 0);
+    } else
         ec_execution_rows(ec_batch_execution(batch, command), copy);
 }
 

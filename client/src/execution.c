@@ -63,8 +63,7 @@ static void finish(ec_execution *execution)
     execution->step = leaves_snapshot(execution) ? EC_STEP_SAVE : EC_STEP_DONE;
     execution->outcome->in_doubt = execution->in_doubt && execution->context.entry_count > 0 &&
                                    execution->failure.status != EC_OK;
-    if (!ec_outcome_end(execution->outcome, &execution->failure))
-        ec_fail(&execution->failure, EC_NO_MEMORY, "out of memory for an outcome");
+    ec_outcome_end(execution->outcome, &execution->failure);
 }
 
 static void finish_with(ec_execution *execution, ec_failure *failure)

@@ -38,8 +38,12 @@ ec_status ec_fail_from_result(ec_failure *failure, const PGresult *result)
     failure->status = ec_status_from_sqlstate(sqlstate);
     memcpy(failure->sqlstate, sqlstate, strnlen(sqlstate, sizeof failure->sqlstate - 1));
     failure->message = result_field(failure, result, PG_DIAG_MESSAGE_PRIMARY);
+    if (failure->message == NULL)
+        failure->message = ec_status_description(failure->status);
     failure->detail = result_field(failure, result, PG_DIAG_MESSAGE_DETAIL);
     failure->hint = result_field(failure, result, PG_DIAG_MESSAGE_HINT);
+    if (failure->status == EC_VERSION_CONFLICT)
+        ec_failure_read_violations(failure);
     return failure->status;
 }
 
@@ -50,6 +54,9 @@ ec_status ec_fail_from_connection(ec_failure *failure, const PGconn *pg)
 
     while (length > 0 && message[length - 1] == '\n')
         length--;
+    if (length == 0)
+        return ec_fail(failure, EC_CONNECTION_LOST, "%s",
+                       ec_status_description(EC_CONNECTION_LOST));
     return ec_fail(failure, EC_CONNECTION_LOST, "%.*s", (int)length, message);
 }
 

@@ -24,6 +24,9 @@ ec_status ec_fail(ec_failure *failure, ec_status status, const char *format, ...
 /* Replace the error by what the server reported; return its status. */
 ec_status ec_fail_from_result(ec_failure *failure, const PGresult *result);
 
+/* Take the violations of a conflict from its detail, if they are there. */
+void ec_failure_read_violations(ec_failure *failure);
+
 /* Replace the error by what libpq says of a broken connection; return EC_CONNECTION_LOST. */
 ec_status ec_fail_from_connection(ec_failure *failure, const PGconn *pg);
 

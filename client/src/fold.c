@@ -68,7 +68,7 @@ static ec_status apply_event(const ec_definition *definition, const void *comman
                        event->upcast->problem);
     event->failure = failure;
     status = definition->apply(command, state, kind, event);
-    if (status == EC_OK && failure->status == EC_NO_MEMORY)
+    if (failure->status == EC_NO_MEMORY) /* whatever the callback took it for */
         status = EC_NO_MEMORY;
     if (status == EC_OK)
         ec_failure_clear(failure);

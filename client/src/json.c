@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "command.h"
+#include "json.h"
 #include "upcast.h"
 
 ec_status ec_json_status(const json_error_t *problem, ec_status otherwise)
 {
     switch (json_error_code(problem)) {
+    case json_error_unknown: /* it says nothing when it cannot allocate */
     case json_error_out_of_memory:
         return EC_NO_MEMORY;
     case json_error_invalid_format:
@@ -21,6 +23,15 @@ ec_status ec_json_status(const json_error_t *problem, ec_status otherwise)
     default:
         return otherwise;
     }
+}
+
+char *ec_json_print(const json_t *json, ec_arena *memory)
+{
+    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
+    size_t size = json_dumpb(json, NULL, 0, flags);
+    char *text = size == 0 ? NULL : ec_arena_alloc(memory, size + 1);
+
+    return text != NULL && json_dumpb(json, text, size, flags) == size ? text : NULL;
 }
 
 json_t *ec_event_stored_json(ec_event *event, json_error_t *problem)
@@ -60,7 +71,7 @@ ec_status ec_event_vunpack(const ec_event *event, const char *format, va_list ar
     if (json != NULL)
         status = ec_json_status(&problem, EC_INVALID_EVENT);
     if (event->failure != NULL)
-        ec_fail(event->failure, status, "%s", reason == NULL ? problem.text : reason);
+        ec_fail(event->failure, status, "%s", reason == NULL ? ec_json_message(&problem) : reason);
     return status;
 }
 
@@ -75,27 +86,33 @@ ec_status ec_event_unpack(const ec_event *event, const char *format, ...)
     return status;
 }
 
+/* A value that is NULL was passed as such, or there was no memory for it. */
+static ec_status pack_status(const json_error_t *problem, const char *format)
+{
+    if (json_error_code(problem) == json_error_null_value &&
+        strncmp(problem->text, "NULL object", 11) == 0 && strpbrk(format, "oO") == NULL)
+        return EC_NO_MEMORY;
+    return ec_json_status(problem, EC_INVALID_ARGUMENT);
+}
+
 const char *ec_context_pack(ec_context *context, const char *type, const char *format,
                             va_list arguments)
 {
     json_error_t problem = {.text = ""};
     json_t *json = json_vpack_ex(&problem, 0, format, arguments);
     char *text;
-    const char *kept;
 
     if (json == NULL) {
-        ec_context_fail(context, ec_json_status(&problem, EC_INVALID_ARGUMENT),
-                        "%s%s with format \"%s\": %s", type == NULL ? "ec_pack" : "event ",
-                        type == NULL ? "" : type, format == NULL ? "" : format, problem.text);
+        ec_context_fail(context, pack_status(&problem, format), "%s%s with format \"%s\": %s",
+                        type == NULL ? "ec_pack" : "event ", type == NULL ? "" : type,
+                        format == NULL ? "" : format, ec_json_message(&problem));
         return NULL;
     }
-    text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    text = ec_json_print(json, &context->memory);
     json_decref(json);
-    kept = ec_arena_string(&context->memory, text);
-    free(text);
-    if (kept == NULL)
+    if (text == NULL)
         ec_context_fail(context, EC_NO_MEMORY, "out of memory in ec_pack");
-    return kept;
+    return text;
 }
 
 const char *ec_vpack(ec_context *context, const char *format, va_list arguments)

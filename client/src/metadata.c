@@ -13,6 +13,7 @@
 
 #include "connection.h"
 #include "event.h"
+#include "json.h"
 
 static const struct {
     const char *name;
@@ -80,15 +81,17 @@ static ec_status render(const ec_metadata *metadata, int schema_version, const c
                      metadata->user_id, keys[3].name, metadata->traceparent);
     bool complete = schema_version == 1 || json_object_set_new(json, EC_SCHEMA_VERSION_KEY,
                                                                json_integer(schema_version)) == 0;
-    char *rendered = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
-    bool empty = json_object_size(json) == 0;
+    size_t size = json_object_size(json), wanted = schema_version != 1;
+    ec_metadata copy = *metadata;
 
-    *text = empty ? NULL : ec_arena_string(memory, rendered);
+    *text = size == 0 ? NULL : ec_json_print(json, memory);
     json_decref(json);
-    free(rendered);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        wanted += *value_of(&copy, i) != NULL;
     if (json == NULL && json_error_code(&problem) == json_error_invalid_utf8)
         return ec_fail(failure, EC_INVALID_ARGUMENT, "metadata is not UTF-8");
-    if (json == NULL || !complete || (*text == NULL && !empty))
+    /* jansson leaves out a value that it has no room for, as if it were NULL. */
+    if (json == NULL || !complete || size != wanted || (*text == NULL && size > 0))
         return ec_fail(failure, EC_NO_MEMORY, "out of memory for metadata");
     return EC_OK;
 }
@@ -112,7 +115,7 @@ static ec_status leave_missing(ec_metadata *missing, int *schema_version, const 
     json_t *json = json_loads(own, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &problem);
     ec_status status = EC_OK;
 
-    if (json == NULL && json_error_code(&problem) == json_error_out_of_memory)
+    if (json == NULL && ec_json_status(&problem, EC_INVALID_EVENT) == EC_NO_MEMORY)
         status = ec_fail(failure, EC_NO_MEMORY, "out of memory for metadata");
     else if (!json_is_object(json))
         status = ec_fail(failure, EC_INVALID_EVENT,
@@ -201,10 +204,9 @@ const json_t *ec_event_metadata_json(ec_event *event, ec_status *status)
     event->metadata_json =
         json_loads(event->metadata, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &problem);
     if (event->metadata_json == NULL) {
-        *status =
-            json_error_code(&problem) == json_error_out_of_memory ? EC_NO_MEMORY : EC_INVALID_EVENT;
+        *status = ec_json_status(&problem, EC_INVALID_EVENT);
         if (event->failure != NULL)
-            ec_fail(event->failure, *status, "its metadata: %s", problem.text);
+            ec_fail(event->failure, *status, "its metadata: %s", ec_json_message(&problem));
     }
     return event->metadata_json;
 }

@@ -88,11 +88,12 @@ bool ec_outcome_appended(ec_outcome *outcome, const ec_entry *entries, const ec_
     return true;
 }
 
-bool ec_outcome_end(ec_outcome *outcome, const ec_failure *failure)
+void ec_outcome_end(ec_outcome *outcome, const ec_failure *failure)
 {
     outcome->status = failure->status;
     outcome->message = ec_arena_string(&outcome->memory, failure->message);
-    return (outcome->message == NULL) == (failure->message == NULL);
+    if (outcome->message == NULL && failure->message != NULL)
+        outcome->message = ec_status_description(failure->status);
 }
 
 int ec_outcome_attempts(const ec_outcome *outcome)

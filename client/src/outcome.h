@@ -37,7 +37,7 @@ void ec_outcome_forget(ec_outcome *outcome);
 ec_violation *ec_violations_of(const ec_events *rows, ec_arena *memory);
 
 /* Note how the call ended. False when memory runs out. */
-bool ec_outcome_end(ec_outcome *outcome, const ec_failure *failure);
+void ec_outcome_end(ec_outcome *outcome, const ec_failure *failure);
 
 /* Note a conflict. False when memory runs out. */
 bool ec_outcome_conflict(ec_outcome *outcome, const ec_events *rows);

@@ -45,14 +45,15 @@ static ec_shared_stream **table_place(const ec_shared_read *read, const char *id
 static bool grow(ec_shared_read *read)
 {
     size_t capacity = read->capacity == 0 ? FIRST_CAPACITY : read->capacity * 2;
-    ec_shared_stream **streams;
+    ec_shared_stream **streams, **table;
 
     if (read->count < read->capacity / 2)
         return true;
     streams = ec_arena_array(&read->memory, capacity / 2, sizeof *streams);
-    read->table = ec_arena_array(&read->memory, capacity, sizeof *read->table);
-    if (streams == NULL || read->table == NULL)
-        return false;
+    table = ec_arena_array(&read->memory, capacity, sizeof *table);
+    if (streams == NULL || table == NULL)
+        return false; /* for the others everything is as before */
+    read->table = table;
     read->capacity = capacity;
     for (size_t i = 0; i < read->count; i++) {
         streams[i] = read->streams[i];
@@ -331,11 +332,16 @@ bool ec_shared_read_holds(const ec_view *views, size_t count)
     return true;
 }
 
-static bool grow_pending(ec_shared_read *read, ec_shared_stream *stream)
+static bool reserve_pending(ec_shared_read *read, ec_shared_stream *stream, size_t more)
 {
     size_t capacity = stream->pending_capacity == 0 ? 2 : stream->pending_capacity * 2;
-    ec_pending *pending = ec_arena_array(&read->memory, capacity, sizeof *pending);
+    ec_pending *pending;
 
+    if (stream->pending_count + more <= stream->pending_capacity)
+        return true;
+    while (capacity < stream->pending_count + more)
+        capacity *= 2;
+    pending = ec_arena_array(&read->memory, capacity, sizeof *pending);
     if (pending == NULL)
         return false;
     for (size_t i = 0; i < stream->pending_count; i++)
@@ -345,23 +351,45 @@ static bool grow_pending(ec_shared_read *read, ec_shared_stream *stream)
     return true;
 }
 
+/* The view through which an execution reads the stream that it writes an entry to. */
+static const ec_view *view_of(const ec_execution *execution, const ec_view *views,
+                              const ec_entry *entry)
+{
+    const ec_stream *written = ec_streams_find(&execution->streams, entry->stream_id);
+
+    return &views[written - execution->streams.streams];
+}
+
+/* Room first: later commands must not see a part of what this one writes. */
+static bool make_room(ec_shared_read *read, const ec_execution *execution, const ec_view *views)
+{
+    const ec_context *context = &execution->context;
+
+    for (size_t i = 0; i < context->entry_count; i++) {
+        const ec_view *view = view_of(execution, views, &context->entries[i]);
+
+        if (view->stream->pending_after != view->version) {
+            view->stream->pending_after = view->version;
+            view->stream->pending_count = 0;
+        }
+        if (!reserve_pending(read, view->stream, context->entry_count))
+            return false;
+    }
+    return true;
+}
+
 bool ec_shared_read_write(ec_shared_read *read, const ec_execution *execution, const ec_view *views,
                           size_t writer)
 {
     const ec_context *context = &execution->context;
 
+    if (!make_room(read, execution, views))
+        return false;
     for (size_t i = 0; i < context->entry_count; i++) {
         const ec_entry *entry = &context->entries[i];
-        const ec_stream *written = ec_streams_find(&execution->streams, entry->stream_id);
-        const ec_view *view = &views[written - execution->streams.streams];
+        const ec_view *view = view_of(execution, views, entry);
         ec_shared_stream *stream = view->stream;
 
-        if (stream->pending_after != view->version) {
-            stream->pending_after = view->version;
-            stream->pending_count = 0;
-        }
-        if (stream->pending_count == stream->pending_capacity && !grow_pending(read, stream))
-            return false;
         stream->writer = writer;
         stream->pending[stream->pending_count] = (ec_pending){
             .row.event = {.stream_id = stream->id,

@@ -254,6 +254,7 @@ static const column *columns_of(ec_statement statement, int *count)
 static bool decode_value(ec_row *row, const column *column, const char *value, int length)
 {
     void *field = (char *)row + column->offset;
+    int64_t time;
 
     switch (column->type) {
     case EC_OID_BIGINT:
@@ -269,7 +270,8 @@ static bool decode_value(ec_row *row, const column *column, const char *value, i
     case EC_OID_TIMESTAMPTZ:
         if (length != 8)
             return false;
-        *(int64_t *)field = ec_get_int64(value) + EPOCH_SHIFT_US;
+        time = ec_get_int64(value); /* which may be infinity */
+        *(int64_t *)field = time > INT64_MAX - EPOCH_SHIFT_US ? INT64_MAX : time + EPOCH_SHIFT_US;
         return true;
     case EC_OID_UUID:
         if (length != (int)sizeof(ec_uuid))
@@ -298,8 +300,8 @@ static bool is_complete(const ec_row *row, ec_statement statement)
 
     if (is_answer(statement))
         return true;
-    if (event->version > 0 &&
-        (event->stream_id == NULL || event->id == NULL || event->position <= 0))
+    if (event->version < 0 || (event->version > 0 && (event->stream_id == NULL ||
+                                                      event->id == NULL || event->position <= 0)))
         return false;
     if (is_append(statement))
         return row->outcome != NULL &&
@@ -307,6 +309,12 @@ static bool is_complete(const ec_row *row, ec_statement statement)
     if (event->version == 0)
         return event->stream_id != NULL;
     return event->type != NULL && (event->data != NULL) != (event->payload != NULL);
+}
+
+/* The rows of a command say the same of it. */
+static bool have_one_outcome(const ec_row *before, const ec_row *row)
+{
+    return before->command != row->command || strcmp(before->outcome, row->outcome) == 0;
 }
 
 static ec_status decode_row(ec_row *row, const PGresult *result, int number, ec_statement statement,
@@ -379,6 +387,8 @@ static ec_status decode_rows(ec_events *list, ec_statement statement, ec_failure
         status = decode_row(row, result, (int)i, statement, failure);
         row->event.memory = &list->memory;
         row->event.kinds = &list->kinds;
+        if (status == EC_OK && i > 0 && is_append(statement) && !have_one_outcome(row - 1, row))
+            return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply has two outcomes");
         if (row->event.version > 0 && list->event_count++ != i &&
             statement != EC_STATEMENT_APPEND_BATCH)
             return ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply is out of order");

@@ -13,16 +13,13 @@
 #define FIRST_CAPACITY ((size_t)8)
 
 /* The table has twice as many places as the set has room for streams. */
-static size_t table_size(const ec_stream_set *set)
-{
-    return set->capacity * 2;
-}
+#define TABLE_SIZE(capacity) ((capacity)*2)
 
 /* Where the id is in the table, or else a free place for it. */
 static size_t *table_place(const ec_stream_set *set, const char *id)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    size_t mask = table_size(set) - 1, at;
+    size_t mask = TABLE_SIZE(set->capacity) - 1, at;
 
     for (const char *byte = id; *byte != '\0'; byte++)
         hash = (hash ^ (uint8_t)*byte) * UINT64_C(0x100000001b3);
@@ -48,32 +45,36 @@ const ec_binding *ec_stream_binding(const ec_stream *stream, size_t slot)
     return binding;
 }
 
+/* On failure the set is as before: callbacks may go on looking at it. */
 static bool grow(ec_stream_set *set)
 {
-    const ec_stream *old = set->streams;
+    size_t capacity = set->capacity == 0 ? FIRST_CAPACITY : set->capacity * 2;
+    ec_stream *streams = ec_arena_array(set->memory, capacity, sizeof *streams);
+    size_t *table = ec_arena_array(set->memory, TABLE_SIZE(capacity), sizeof *table);
 
-    set->capacity = set->capacity == 0 ? FIRST_CAPACITY : set->capacity * 2;
-    set->streams = ec_arena_array(set->memory, set->capacity, sizeof *set->streams);
-    set->table = ec_arena_array(set->memory, table_size(set), sizeof *set->table);
-    if (set->streams == NULL || set->table == NULL)
+    if (streams == NULL || table == NULL)
         return false;
-    for (size_t i = 0; i < set->count; i++) {
-        set->streams[i] = old[i];
-        *table_place(set, old[i].id) = i + 1;
-    }
+    if (set->count > 0)
+        memcpy(streams, set->streams, set->count * sizeof *streams);
+    set->capacity = capacity;
+    set->streams = streams;
+    set->table = table;
+    for (size_t i = 0; i < set->count; i++)
+        *table_place(set, streams[i].id) = i + 1;
     return true;
 }
 
 static bool grow_slot(ec_slot *slot, ec_arena *memory)
 {
-    const char **old = slot->ids;
+    size_t capacity = slot->capacity == 0 ? FIRST_CAPACITY : slot->capacity * 2;
+    const char **ids = ec_arena_array(memory, capacity, sizeof *ids);
 
-    slot->capacity = slot->capacity == 0 ? FIRST_CAPACITY : slot->capacity * 2;
-    slot->ids = ec_arena_array(memory, slot->capacity, sizeof *slot->ids);
-    if (slot->ids == NULL)
+    if (ids == NULL)
         return false;
     for (size_t i = 0; i < slot->count; i++)
-        slot->ids[i] = old[i];
+        ids[i] = slot->ids[i];
+    slot->capacity = capacity;
+    slot->ids = ids;
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "json.h"
 
 ec_test *ec_test_new(void)
 {
@@ -63,21 +64,18 @@ ec_stream_event ec_test_event(ec_test *test, const char *file, int line, const c
     json_error_t problem = {.text = ""};
     va_list arguments;
     json_t *json;
-    char *text;
 
     if (format == NULL)
         return event;
     va_start(arguments, format);
     json = json_vpack_ex(&problem, 0, format, arguments);
     va_end(arguments);
-    text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    event.event.data = json == NULL ? NULL : ec_json_print(json, &test->memory);
     json_decref(json);
-    event.event.data = ec_arena_string(&test->memory, text);
-    free(text);
     if (event.event.data == NULL)
         ec_test_tell(test, file, line, "the data of event %s cannot be made by format \"%s\": %s",
                      type == NULL ? "(null)" : type, format,
-                     json == NULL ? problem.text : "out of memory");
+                     json == NULL ? ec_json_message(&problem) : "out of memory");
     return event;
 }
 

@@ -43,6 +43,7 @@ static const char *data_of(const ec_new_event *event)
 static const char *difference(const ec_stream_event *expected, const ec_event *found)
 {
     const ec_new_event *event = &expected->event;
+    bool same;
 
     if (expected->stream_id == NULL || event->type == NULL)
         return "the expected event has no stream or no type";
@@ -50,14 +51,19 @@ static const char *difference(const ec_stream_event *expected, const ec_event *f
         return "another stream";
     if (strcmp(event->type, found->type) != 0)
         return "another type";
-    if (!ec_test_json_equal(data_of(event), found->data))
+    if (ec_test_json_compare(data_of(event), found->data, &same) != EC_OK)
+        return "out of memory";
+    if (!same)
         return "other data";
     if ((event->payload == NULL) != (found->payload == NULL) ||
         (event->payload != NULL &&
          (event->payload_size != found->payload_size ||
           memcmp(event->payload, found->payload, found->payload_size) != 0)))
         return "another payload";
-    if (event->metadata != NULL && !ec_test_json_equal(event->metadata, found->metadata))
+    if (event->metadata != NULL &&
+        ec_test_json_compare(event->metadata, found->metadata, &same) != EC_OK)
+        return "out of memory";
+    if (event->metadata != NULL && !same)
         return "other metadata";
     if (event->event_id != NULL && memcmp(event->event_id, found->id, sizeof(ec_uuid)) != 0)
         return "another event id";

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "json.h"
 #include "testkit_store.h"
 
 static bool equal(const json_t *left, const json_t *right)
@@ -44,17 +45,28 @@ json_t *ec_test_json_load(const char *text, json_error_t *problem)
                         : json_loads(text, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, problem);
 }
 
-bool ec_test_json_equal(const char *left, const char *right)
+static ec_status parse(const char *text, json_t **json)
 {
-    json_t *a, *b;
-    bool same;
+    json_error_t problem = {.text = ""};
 
+    *json = ec_test_json_load(text, &problem);
+    return *json != NULL || ec_json_status(&problem, EC_FAILED) != EC_NO_MEMORY ? EC_OK
+                                                                                : EC_NO_MEMORY;
+}
+
+ec_status ec_test_json_compare(const char *left, const char *right, bool *same)
+{
+    json_t *a = NULL, *b = NULL;
+    ec_status status = EC_OK;
+
+    *same = left == right;
     if (left == NULL || right == NULL)
-        return left == right;
-    a = ec_test_json_load(left, NULL);
-    b = ec_test_json_load(right, NULL);
-    same = a != NULL && b != NULL && equal(a, b);
+        return EC_OK;
+    status = parse(left, &a);
+    if (status == EC_OK)
+        status = parse(right, &b);
+    *same = a != NULL && b != NULL && equal(a, b);
     json_decref(a);
     json_decref(b);
-    return same;
+    return status;
 }

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "json.h"
 #include "testkit_store.h"
 
 #define MAX_NAME_CHARACTERS 255
@@ -97,12 +98,14 @@ static ec_status check_text(const char *text, ec_failure *failure)
 
 static ec_status check_json(const char *text, ec_failure *failure)
 {
-    json_error_t problem;
+    json_error_t problem = {.text = ""};
     json_t *json;
 
     if (text == NULL)
         return EC_OK;
     json = ec_test_json_load(text, &problem);
+    if (json == NULL && ec_json_status(&problem, EC_FAILED) == EC_NO_MEMORY)
+        return ec_fail(failure, EC_NO_MEMORY, "out of memory in a test");
     if (json == NULL)
         return ec_test_refuse(failure, "22P02", "invalid input syntax for type json: %s",
                               problem.text);

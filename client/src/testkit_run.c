@@ -157,7 +157,6 @@ static ec_status drive(ec_test *test, ec_execution *execution)
     status = execution->failure.status;
     ec_execution_free(execution);
     ec_outcome_forget(test->outcome);
-    memset(test->turns, 0, sizeof test->turns);
     return status;
 }
 
@@ -173,10 +172,10 @@ static ec_status refuse_call(ec_test *test, ec_status status, const char *messag
     return status;
 }
 
-ec_status ec_test_execute(ec_test *test, ec_command command, const ec_execute_options *given)
+static ec_status execute(ec_test *test, const ec_command *command, const ec_execute_options *given)
 {
     ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
-    const ec_definition *definition = command.definition;
+    const ec_definition *definition = command->definition;
     ec_execution execution;
 
     test->number++;
@@ -186,7 +185,7 @@ ec_status ec_test_execute(ec_test *test, ec_command command, const ec_execute_op
         return EC_NO_MEMORY;
     if (definition == NULL || definition->struct_size < sizeof *definition ||
         definition->name == NULL || definition->streams == NULL || definition->apply == NULL ||
-        definition->handle == NULL || command.streams == NULL)
+        definition->handle == NULL || command->streams == NULL)
         return refuse_call(test, EC_INVALID_ARGUMENT,
                            "the definition is not initialised, or streams is NULL");
     if (!ec_options_take(&options, sizeof options, given))
@@ -195,7 +194,15 @@ ec_status ec_test_execute(ec_test *test, ec_command command, const ec_execute_op
     options.lock_after = -1;
     options.snapshots = NULL;
     test->command = definition->name;
-    ec_execution_start(&execution, definition, command.streams, command.command, &options, NULL,
+    ec_execution_start(&execution, definition, command->streams, command->command, &options, NULL,
                        test->outcome);
     return drive(test, &execution);
+}
+
+ec_status ec_test_execute(ec_test *test, ec_command command, const ec_execute_options *options)
+{
+    ec_status status = execute(test, &command, options);
+
+    memset(test->turns, 0, sizeof test->turns); /* what is left is forgotten */
+    return status;
 }

@@ -153,15 +153,20 @@ static bool same_bytes(const ec_event *known, const ec_new_event *event)
 }
 
 /* What makes an entry another event than the one known under its id; NULL if nothing does. */
-static const char *difference(const ec_event *known, const ec_entry *entry)
+static ec_status find_difference(const ec_event *known, const ec_entry *entry, const char **found)
 {
+    bool same = false;
+    ec_status status = ec_test_json_compare(known->data, entry->event.data, &same);
+
     if (strcmp(known->stream_id, entry->stream_id) != 0)
-        return "belongs to an event of another stream";
-    if (strcmp(known->type, entry->event.type) != 0)
-        return "belongs to an event of another type";
-    if (!ec_test_json_equal(known->data, entry->event.data) || !same_bytes(known, &entry->event))
-        return "belongs to an event with other content";
-    return NULL;
+        *found = "belongs to an event of another stream";
+    else if (strcmp(known->type, entry->event.type) != 0)
+        *found = "belongs to an event of another type";
+    else if (!same || !same_bytes(known, &entry->event))
+        *found = "belongs to an event with other content";
+    else
+        *found = NULL;
+    return status;
 }
 
 static const ec_event *find_id(const ec_test_store *store, const ec_uuid *id)
@@ -178,11 +183,13 @@ static ec_status repeat(const ec_test_store *store, const ec_entry *entries, siz
 {
     for (size_t i = 0; i < entry_count; i++) {
         const ec_event *known = find_id(store, &entries[i].id);
-        const char *problem = known == NULL ? NULL : difference(known, &entries[i]);
+        const char *problem;
         char id[EC_UUID_TEXT_SIZE];
 
         if (known == NULL)
             continue;
+        if (find_difference(known, &entries[i], &problem) != EC_OK)
+            return out_of_memory(failure);
         ec_uuid_format(&entries[i].id, id);
         if (problem != NULL)
             return ec_test_refuse(failure, "VE006", "event id %s %s", id, problem);

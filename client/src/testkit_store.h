@@ -57,7 +57,7 @@ ec_status ec_test_refuse(ec_failure *failure, const char *sqlstate, const char *
 /* Parse JSON, with every integer that a double can hold. As json_loads(). */
 json_t *ec_test_json_load(const char *text, json_error_t *problem);
 
-/* Whether two texts are the same JSON value, or both NULL. */
-bool ec_test_json_equal(const char *left, const char *right);
+/* Whether two texts are the same JSON value, or both NULL. EC_OK or EC_NO_MEMORY. */
+ec_status ec_test_json_compare(const char *left, const char *right, bool *same);
 
 #endif

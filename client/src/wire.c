@@ -153,6 +153,35 @@ static bool is_success(PGresult *result, const expected_result *expected)
     return PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
 }
 
+/*
+ * Whether libpq itself failed, for want of memory or because it could not read what came. It may
+ * stand in the place of any result, also of the synchronisation that ends a round trip: to wait for
+ * more would be to wait for ever.
+ */
+static bool is_of_libpq(const PGresult *result)
+{
+    return result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR &&
+           PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
+}
+
+/*
+ * And without memory for a result it may only note that and go on as if the server had said
+ * nothing. So what it notes while it waits means that there is nothing to wait for.
+ */
+static size_t noted(const PGconn *pg)
+{
+    return strlen(PQerrorMessage(pg));
+}
+
+/* A result that is an error is noted too, and what was noted may be forgotten with any. */
+static void update_noted(size_t *before, const PGconn *pg, const PGresult *result)
+{
+    size_t now = noted(pg);
+
+    if (now < *before || PQresultStatus(result) == PGRES_FATAL_ERROR)
+        *before = now;
+}
+
 /* Take a result over. */
 static void take_result(ec_connection *connection, reply *reply, PGresult *result)
 {
@@ -179,6 +208,7 @@ static void take_result(ec_connection *connection, reply *reply, PGresult *resul
 static ec_status receive(ec_connection *connection, const ec_until *until, reply *reply)
 {
     PGconn *pg = connection->pg;
+    size_t before = noted(pg);
 
     for (;;) {
         int unsent = PQflush(pg);
@@ -187,16 +217,22 @@ static ec_status receive(ec_connection *connection, const ec_until *until, reply
         while (!PQisBusy(pg)) {
             PGresult *result = PQgetResult(pg); /* NULL after each statement */
 
+            if (result != NULL)
+                update_noted(&before, pg, result);
             if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
                 PQclear(result);
                 return PQexitPipelineMode(pg) ? EC_OK : EC_CONNECTION_LOST;
+            }
+            if (is_of_libpq(result)) {
+                PQclear(result);
+                return EC_CONNECTION_LOST;
             }
             if (result != NULL)
                 take_result(connection, reply, result);
             else if (PQstatus(pg) != CONNECTION_OK)
                 return EC_CONNECTION_LOST;
         }
-        if (unsent < 0 && PQstatus(pg) != CONNECTION_OK)
+        if ((unsent < 0 && PQstatus(pg) != CONNECTION_OK) || noted(pg) > before)
             return EC_CONNECTION_LOST;
         status = ec_until_ready(until, PQsocket(pg), unsent > 0 ? POLLIN | POLLOUT : POLLIN);
         if (status != EC_OK)
@@ -318,6 +354,10 @@ ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *tri
         reply.rows = NULL; /* taken over */
         *maybe_done = status != EC_OK;
     }
+    if (status == EC_OK && *rows == NULL && trip->rows_of < trip->count) {
+        status = ec_fail(failure, EC_PROTOCOL_ERROR, "the server's reply has no result");
+        *maybe_done = true;
+    }
     PQclear(reply.rows);
     PQclear(reply.error);
     return status;
@@ -401,18 +441,26 @@ ec_status ec_pipeline_send(ec_connection *connection, const ec_call *call, ec_fa
  * transaction. It is committed only there, so an error may follow what it gave, and stands in its
  * place. A server that is going away may give something and no end.
  */
-static bool take_pipelined(PGconn *pg, PGresult **result)
+static bool take_pipelined(PGconn *pg, PGresult **result, size_t *before, bool *out_of_step)
 {
     while (!PQisBusy(pg)) {
         PGresult *next = PQgetResult(pg);
 
+        if (next != NULL)
+            update_noted(before, pg, next);
         if (next == NULL) {
-            if (PQstatus(pg) != CONNECTION_OK)
+            if (PQstatus(pg) != CONNECTION_OK || is_of_libpq(*result))
                 return false;
         } else if (PQresultStatus(next) == PGRES_PIPELINE_SYNC) {
             PQclear(next);
             return true;
-        } else if (*result != NULL && PQresultStatus(*result) == PGRES_FATAL_ERROR) {
+        } else if (*result == NULL) {
+            *result = next;
+        } else if (PQresultStatus(next) != PGRES_FATAL_ERROR) {
+            PQclear(next); /* of the next call: libpq had no memory for the end of this one */
+            *out_of_step = true;
+            return false;
+        } else if (PQresultStatus(*result) == PGRES_FATAL_ERROR) {
             PQclear(next); /* the first error counts */
         } else {
             PQclear(*result);
@@ -426,14 +474,17 @@ ec_status ec_pipeline_receive(ec_connection *connection, const ec_until *until, 
                               ec_failure *failure)
 {
     PGconn *pg = connection->pg;
+    size_t before = noted(pg);
+    bool out_of_step = false;
 
     for (;;) {
         int unsent = PQflush(pg);
         ec_status status;
 
-        if (take_pipelined(pg, result))
+        if (take_pipelined(pg, result, &before, &out_of_step))
             return EC_OK;
-        if (PQstatus(pg) != CONNECTION_OK)
+        if (PQstatus(pg) != CONNECTION_OK || is_of_libpq(*result) || out_of_step ||
+            noted(pg) > before)
             break;
         status = ec_until_ready(until, PQsocket(pg), unsent > 0 ? POLLIN | POLLOUT : POLLIN);
         if (status == EC_TIMEOUT || status == EC_CANCELLED)

@@ -146,6 +146,7 @@ static inline void subscribe(struct subscriber *r, const ec_subscription_options
     if (given != NULL)
         options = *given;
     options.prefix = r->name;
+    options.start = EC_FROM_THE_END; /* lags are exact near the end of the log */
     assert_ok(r->connection, ec_create_subscription(r->connection, r->name, &options, &created));
     assert_true(created);
 }

@@ -176,7 +176,7 @@ static size_t last_reply(struct server *s, proxy *proxy)
     return passed - 1;
 }
 
-/* The reply cannot be read: whether the append was done is not known, and not tried out. */
+/* The reply cannot be read: the append is repeated on another connection, and was done once. */
 static void test_unreadable_reply(void **state)
 {
     struct server *s = *state;
@@ -185,9 +185,9 @@ static void test_unreadable_reply(void **state)
         .plan = {PROXY_GARBLE, PROXY_REPLIES, last_reply(s, proxy) - 2, .connections = 1}};
 
     assert_true(begin(&run, s, proxy, false));
-    check(&run, try_transfer(&run, NULL) == EC_PROTOCOL_ERROR);
+    check(&run, try_transfer(&run, NULL) == EC_OK);
     check(&run, proxy_faults(proxy) == 1);
-    check(&run, ec_outcome_in_doubt(s->outcome));
+    check(&run, !ec_outcome_in_doubt(s->outcome));
     run.done = 1;
     check_store(&run);
     check(&run, try_transfer(&run, NULL) == EC_OK);
