@@ -40,7 +40,7 @@ static void complete_metadata(char *text)
     const char *complete;
 
     require(ec_metadata_prepare(&added, &keys, &memory, &failure) == EC_OK);
-    if (ec_metadata_complete(&added, text, &complete, &memory, &failure) == EC_OK)
+    if (ec_metadata_complete(&added, 1, text, &complete, &memory, &failure) == EC_OK)
         check_completed(text, complete);
     else
         require(failure.status == EC_INVALID_EVENT);
