@@ -32,6 +32,8 @@ ec_status ec_connect(ec_connection **connection, const char *conninfo,
                        "connect options are not initialised, or timeout_ms is negative");
     if (!copy_options(made, conninfo))
         return ec_fail(&made->failure, EC_NO_MEMORY, "out of memory for a connection");
+    if (made->options.lazy)
+        return EC_OK;
     until = ec_until_after(made->options.timeout_ms, NULL);
     return ec_connection_open(made, &until, &made->failure);
 }
@@ -40,6 +42,8 @@ void ec_close(ec_connection *connection)
 {
     if (connection == NULL)
         return;
+    if (connection->task != NULL)
+        ec_task_abandon(connection->task);
     PQfinish(connection->pg);
     ec_failure_clear(&connection->failure);
     ec_arena_free(&connection->metadata_memory);

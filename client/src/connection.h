@@ -14,7 +14,23 @@ struct ec_connection {
     ec_arena metadata_memory;
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
+    ec_task *task;                     /* that has the sole use of it; NULL: none */
+    bool advancing;                    /* that task is being advanced */
 };
+
+/* End a task of a connection that is going to be closed. */
+void ec_task_abandon(ec_task *task);
+
+/* Whether a task that is not being advanced has the sole use of it. */
+static inline bool ec_connection_is_taken(const ec_connection *connection)
+{
+    return connection->task != NULL && !connection->advancing;
+}
+
+/*
+ * The three that follow are round trips (exchange.h) that are waited for. A task that has not ended
+ * makes them fail with EC_INVALID_ARGUMENT.
+ */
 
 /* Connect unless connected. EC_OK, EC_CONNECTION_LOST, EC_TIMEOUT or EC_CANCELLED. */
 ec_status ec_connection_open(ec_connection *connection, const ec_until *until, ec_failure *failure);
@@ -62,7 +78,5 @@ void ec_pipeline_cancel(ec_connection *connection);
 
 /* Leave pipeline mode; the connection is given up if results are still to come. */
 void ec_pipeline_leave(ec_connection *connection);
-/* Leave the transaction, if the connection is in one; if that does not work, give it up. */
-void ec_connection_roll_back(ec_connection *connection);
 
 #endif

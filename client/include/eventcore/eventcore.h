@@ -35,5 +35,6 @@
 #include "outcome.h"
 #include "read.h"
 #include "status.h"
+#include "task.h"
 
 #endif

@@ -33,6 +33,12 @@ EC_API void ec_cancel(ec_cancellation *cancellation);
 /** Whether the switch was thrown. */
 EC_API bool ec_is_cancelled(const ec_cancellation *cancellation);
 
+/**
+ * A descriptor that becomes readable when the switch is thrown, and remains so: for an event loop
+ * to wait for. It belongs to the switch; do not read from it.
+ */
+EC_API int ec_cancellation_descriptor(const ec_cancellation *cancellation);
+
 /** Free it, when no execution uses it any more. NULL is allowed. */
 EC_API void ec_cancellation_free(ec_cancellation *cancellation);
 
