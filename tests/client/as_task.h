@@ -8,13 +8,19 @@
 #ifndef AS_TASK_H
 #define AS_TASK_H
 
-#include "server.h"
-
 #include <errno.h>
 #include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <cmocka.h>
+#include <eventcore/eventcore.h>
 
 /* What a loop has seen. */
 struct loop {
@@ -119,10 +125,22 @@ static EC_UNUSED ec_status read_stream_as_task(ec_connection *connection, const 
     return ec_task_finish_read(task, events);
 }
 
+/* A handler that calls its test may wait. */
+#define CALL_OUT(call)                                                                             \
+    do {                                                                                           \
+        bool before = advancing;                                                                   \
+        advancing = false;                                                                         \
+        call;                                                                                      \
+        advancing = before;                                                                        \
+    } while (0)
+
+/* Commands that are declared behind this are executed as tasks. */
 #ifdef AS_TASKS
 #define ec_execute execute_as_task
 #define ec_append append_as_task
 #define ec_read_stream read_stream_as_task
 #endif
+
+#include "server.h"
 
 #endif
