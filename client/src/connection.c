@@ -52,6 +52,20 @@ void ec_close(ec_connection *connection)
     free(connection);
 }
 
+ec_status ec_set_hooks(ec_connection *connection, const ec_hooks *hooks)
+{
+    ec_hooks taken = EC_HOOKS_INIT;
+
+    if (connection->task != NULL || !ec_options_take(&taken, sizeof taken, hooks))
+        return ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
+                       "the hooks are not initialised, or the connection has a task");
+    ec_failure_clear(&connection->failure);
+    taken.struct_size = sizeof taken;
+    connection->hooks = taken;
+    connection->hooked = hooks != NULL;
+    return EC_OK;
+}
+
 ec_status ec_error_status(const ec_connection *connection)
 {
     return connection == NULL ? EC_NO_MEMORY : connection->failure.status;

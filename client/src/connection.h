@@ -12,11 +12,20 @@ struct ec_connection {
     ec_connect_options options;
     ec_metadata metadata; /* of all that is written, in metadata_memory */
     ec_arena metadata_memory;
+    ec_hooks hooks;
+    bool hooked;                       /* there are hooks */
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
     ec_task *task;                     /* that has the sole use of it; NULL: none */
     bool advancing;                    /* that task is being advanced */
 };
+
+/* The hooks that were given to a call, or else those of the connection; NULL: none. */
+static inline const ec_hooks *ec_connection_hooks(const ec_connection *connection,
+                                                  const ec_hooks *given)
+{
+    return given == NULL && connection->hooked ? &connection->hooks : given;
+}
 
 /* End a task of a connection that is going to be closed. */
 void ec_task_abandon(ec_task *task);

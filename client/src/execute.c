@@ -1,6 +1,7 @@
 /* execute.c: executing one command, or an append. */
 #include "execute.h"
 
+#include "observe.h"
 #include "options.h"
 
 static ec_status out_of_memory(ec_connection *connection)
@@ -23,6 +24,7 @@ ec_status ec_executing_start(ec_executing *executing, ec_connection *connection,
     until = ec_until_after(options.deadline_ms, options.cancellation);
     executing->metadata = ec_metadata_merge(options.metadata, &connection->metadata);
     options.metadata = &executing->metadata;
+    options.hooks = ec_connection_hooks(connection, options.hooks);
     ec_execution_start(&executing->execution, definition, streams, command, &options,
                        connection->store, outcome);
     ec_drive_start(&executing->drive, &executing->execution, connection, &until);
@@ -35,9 +37,12 @@ void ec_executing_start_append(ec_executing *executing, ec_connection *connectio
                                ec_outcome *outcome)
 {
     ec_until until = ec_until_after(connection->options.timeout_ms, NULL);
+    ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
 
+    options.metadata = &connection->metadata;
+    options.hooks = ec_connection_hooks(connection, NULL);
     ec_execution_start_append(&executing->execution, events, event_count, expected, expected_count,
-                              &connection->metadata, connection->store, outcome);
+                              &options, connection->store, outcome);
     ec_drive_start(&executing->drive, &executing->execution, connection, &until);
 }
 
@@ -45,6 +50,7 @@ ec_status ec_executing_finish(ec_executing *executing)
 {
     ec_failure *failure = &executing->drive.connection->failure;
 
+    ec_observe_finish(&executing->execution);
     ec_failure_move(failure, &executing->execution.failure);
     ec_execution_free(&executing->execution);
     return failure->status;

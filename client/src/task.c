@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "execute.h"
+#include "observe.h"
 #include "read.h"
 
 struct ec_task {
@@ -172,6 +173,7 @@ void ec_task_abandon(ec_task *task)
         ec_read_abandon(&task->read);
     else {
         ec_drive_abandon(&task->executing.drive);
+        ec_observe_finish(&task->executing.execution);
         ec_execution_free(&task->executing.execution);
     }
     task->connection->task = NULL;

@@ -32,6 +32,7 @@
 #include "connection.h"
 #include "event.h"
 #include "execute.h"
+#include "hooks.h"
 #include "outcome.h"
 #include "read.h"
 #include "status.h"

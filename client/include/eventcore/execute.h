@@ -6,6 +6,7 @@
 #define EVENTCORE_EXECUTE_H
 
 #include "command.h"
+#include "hooks.h"
 #include "outcome.h"
 
 #ifdef __cplusplus
@@ -70,7 +71,8 @@ typedef struct ec_execute_options {
     ec_cancellation *cancellation; /**< NULL: none */
     /** Asked before each retry of what the library would try again; NULL: always. */
     bool (*retry)(void *argument, const ec_failed_attempt *attempt);
-    void *retry_argument; /**< is passed on to `retry` */
+    void *retry_argument;  /**< is passed on to `retry` */
+    const ec_hooks *hooks; /**< in place of the connection's; NULL: those */
 } ec_execute_options;
 
 /** The default: 10 tries, locked after three lost races, pauses of 1 to 250 ms, no deadline. */
@@ -89,7 +91,7 @@ typedef struct ec_execute_options {
 #define EC_EXECUTE_OPTIONS_(max_attempts, lock_after, base_ms, cap_ms, deadline_ms)                \
     {                                                                                              \
         sizeof(ec_execute_options), max_attempts, lock_after, base_ms, cap_ms, 100, deadline_ms,   \
-            false, NULL, NULL, NULL, NULL                                                          \
+            false, NULL, NULL, NULL, NULL, NULL                                                    \
     }
 /** @endcond */
 
