@@ -408,6 +408,54 @@ static void tell(ec_counters *counters, const char *command, int64_t total_us, e
     hooks.on_finish(hooks.argument, &info);
 }
 
+enum { ROUNDS = 30, NAMES = 40, TIMES = 100 };
+
+struct counting {
+    ec_counters *counters;
+    pthread_barrier_t *start;
+};
+
+static void *count(void *argument)
+{
+    const struct counting *counting = argument;
+    char name[20];
+
+    pthread_barrier_wait(counting->start);
+    for (int i = 0; i < NAMES * TIMES; i++) {
+        snprintf(name, sizeof name, "many-%d", i / TIMES);
+        tell(counting->counters, name, 1, EC_OK);
+    }
+    return NULL;
+}
+
+/* All threads meet new names at the same time, and count them together. */
+static void test_counting_at_once(void **state)
+{
+    pthread_barrier_t start;
+    pthread_t threads[THREADS];
+
+    (void)state;
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct counting counting = {.start = &start};
+        char *text, metric[100];
+
+        assert_int_equal(ec_counters_new(&counting.counters), EC_OK);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, count, &counting), 0);
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        text = print(counting.counters);
+        for (int i = 0; i < NAMES; i++) {
+            snprintf(metric, sizeof metric, "eventcore_attempts_total{command=\"many-%d\"}", i);
+            assert_int_equal(sample(text, metric), THREADS * TIMES);
+        }
+        free(text);
+        ec_counters_free(counting.counters);
+    }
+    pthread_barrier_destroy(&start);
+}
+
 /* Names are data, bounds are inclusive, and what a callback returns may be no status. */
 static void test_exposition(void **state)
 {
@@ -461,17 +509,12 @@ static void test_printing_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SERVER_TEST(test_a_success),
-        SERVER_TEST(test_a_conflict),
-        SERVER_TEST(test_durations),
-        SERVER_TEST(test_other_ends),
-        SERVER_TEST(test_tasks),
-        SERVER_TEST(test_pipelined),
-        SERVER_TEST(test_batch),
-        SERVER_TEST(test_batch_that_decides_anew),
-        SERVER_TEST(test_counters),
-        cmocka_unit_test(test_exposition),
-        cmocka_unit_test(test_printing_fails),
+        SERVER_TEST(test_a_success),       SERVER_TEST(test_a_conflict),
+        SERVER_TEST(test_durations),       SERVER_TEST(test_other_ends),
+        SERVER_TEST(test_tasks),           SERVER_TEST(test_pipelined),
+        SERVER_TEST(test_batch),           SERVER_TEST(test_batch_that_decides_anew),
+        SERVER_TEST(test_counters),        cmocka_unit_test(test_counting_at_once),
+        cmocka_unit_test(test_exposition), cmocka_unit_test(test_printing_fails),
     };
 
     return cmocka_run_group_tests_name("hooks", tests, NULL, NULL);
