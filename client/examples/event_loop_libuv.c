@@ -108,7 +108,7 @@ static void go_on(struct teller *teller)
 
 int main(int argc, char **argv)
 {
-    struct teller tellers[TELLERS] = {{NULL}};
+    struct teller tellers[TELLERS] = {{.bank = NULL}};
     bool open = true;
 
     for (int i = 0; i < TELLERS; i++)
