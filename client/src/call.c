@@ -74,17 +74,31 @@ ec_status ec_call_read_stream(ec_call *call, ec_arena *memory, const char *strea
     return status;
 }
 
-ec_status ec_call_read_all(ec_call *call, ec_arena *memory, int64_t after, int64_t max_count,
+ec_status ec_call_read_all(ec_call *call, ec_arena *memory, const ec_log_options *options,
                            const char *store, ec_failure *failure)
 {
-    ec_status status;
+    const char *const texts[] = {options->category, options->prefix, options->pattern,
+                                 options->correlation_id};
+    bool is_shared_out = options->member != 0 || options->group_size != 0;
+    ec_status status = EC_OK;
 
     *call = (ec_call){.statement = EC_STATEMENT_READ_ALL};
-    status = ec_encode_bigint(call, 0, memory, after, failure);
+    if (options->after != 0)
+        status = ec_encode_bigint(call, 0, memory, options->after, failure);
+    if (status == EC_OK && options->max_count != 0)
+        status = ec_encode_bigint(call, 1, memory, options->max_count, failure);
+    if (status == EC_OK && options->types != NULL)
+        status = encode_texts(call, 2, memory, options->types, options->type_count, failure);
+    for (int i = 0; i < 4 && status == EC_OK; i++)
+        status = ec_encode_text(call, 3 + i, texts[i], failure);
     if (status == EC_OK)
-        status = ec_encode_bigint(call, 1, memory, max_count, failure);
+        status = ec_encode_bool(call, 7, options->backward);
+    if (status == EC_OK && is_shared_out)
+        status = ec_encode_bigint(call, 8, memory, options->member, failure);
+    if (status == EC_OK && is_shared_out)
+        status = ec_encode_bigint(call, 9, memory, options->group_size, failure);
     if (status == EC_OK)
-        status = ec_encode_text(call, 2, store_or_default(store), failure);
+        status = ec_encode_text(call, 10, store_or_default(store), failure);
     return status;
 }
 

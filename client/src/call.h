@@ -54,7 +54,7 @@ ec_status ec_call_read_stream(ec_call *call, ec_arena *memory, const char *strea
                               const ec_read_options *options, const char *store,
                               ec_failure *failure);
 
-ec_status ec_call_read_all(ec_call *call, ec_arena *memory, int64_t after, int64_t max_count,
+ec_status ec_call_read_all(ec_call *call, ec_arena *memory, const ec_log_options *options,
                            const char *store, ec_failure *failure);
 
 ec_status ec_call_lock_streams(ec_call *call, ec_arena *memory, const char *const *written,

@@ -48,6 +48,8 @@ void ec_cancel(ec_cancellation *cancellation)
 {
     int before = errno; /* of what the signal interrupted */
 
+    if (cancellation == NULL)
+        return;
     if (!atomic_exchange(&cancellation->thrown, true))
         while (write(cancellation->write_end, "", 1) < 0 && errno == EINTR)
             ;
@@ -56,7 +58,7 @@ void ec_cancel(ec_cancellation *cancellation)
 
 bool ec_is_cancelled(const ec_cancellation *cancellation)
 {
-    return atomic_load(&cancellation->thrown);
+    return cancellation != NULL && atomic_load(&cancellation->thrown);
 }
 
 int ec_cancellation_descriptor(const ec_cancellation *cancellation)

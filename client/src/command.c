@@ -88,6 +88,10 @@ ec_status ec_context_add(ec_context *context, const char *stream_id, const ec_ne
         return ec_context_fail(context, EC_INVALID_EVENT,
                                "event %s for stream %s has both data and a payload", event->type,
                                stream_id);
+    if (event->payload == NULL && event->payload_size > 0)
+        return ec_context_fail(context, EC_INVALID_EVENT,
+                               "event %s for stream %s has a payload of %zu bytes that is NULL",
+                               event->type, stream_id, event->payload_size);
     if (context->entry_count == context->entry_capacity && !grow(context))
         return out_of_memory(context);
     entry = &context->entries[context->entry_count];
@@ -225,7 +229,7 @@ int64_t ec_stream_version(const ec_context *context, size_t slot, size_t index)
 
 bool ec_stream_find(const ec_context *context, size_t slot, const char *id, size_t *index)
 {
-    const ec_stream *stream = ec_streams_find(context->streams, id);
+    const ec_stream *stream = id == NULL ? NULL : ec_streams_find(context->streams, id);
     const ec_binding *binding = stream == NULL ? NULL : ec_stream_binding(stream, slot);
 
     if (binding != NULL && index != NULL)

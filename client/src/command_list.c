@@ -14,6 +14,7 @@ static ec_status fail_all(ec_connection *connection, ec_command *commands, size_
         commands[i].status = status;
         if (ec_outcome_prepare(&commands[i].outcome) != NULL)
             ec_outcome_end(commands[i].outcome, &connection->failure);
+        ec_outcome_forget(commands[i].outcome);
     }
     return status;
 }
@@ -82,6 +83,8 @@ ec_status ec_command_list_close(ec_command_list *list)
 {
     if (list->failed == list->count)
         ec_failure_clear(&list->connection->failure);
+    for (size_t i = 0; i < list->count; i++)
+        ec_outcome_forget(list->commands[i].outcome);
     free(list->executions);
     free(list->aside);
     return list->connection->failure.status;

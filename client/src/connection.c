@@ -16,11 +16,10 @@ static bool copy_options(ec_connection *connection, const char *conninfo)
     return connection->conninfo != NULL && (store == NULL || connection->store != NULL);
 }
 
-ec_status ec_connect(ec_connection **connection, const char *conninfo,
-                     const ec_connect_options *options)
+ec_status ec_connection_new(ec_connection **connection, const char *conninfo,
+                            const ec_connect_options *options)
 {
     ec_connection *made = calloc(1, sizeof *made);
-    ec_until until;
 
     *connection = made;
     if (made == NULL)
@@ -32,10 +31,19 @@ ec_status ec_connect(ec_connection **connection, const char *conninfo,
                        "connect options are not initialised, or timeout_ms is negative");
     if (!copy_options(made, conninfo))
         return ec_fail(&made->failure, EC_NO_MEMORY, "out of memory for a connection");
-    if (made->options.lazy)
-        return EC_OK;
-    until = ec_until_after(made->options.timeout_ms, NULL);
-    return ec_connection_open(made, &until, &made->failure);
+    return EC_OK;
+}
+
+ec_status ec_connect(ec_connection **connection, const char *conninfo,
+                     const ec_connect_options *options)
+{
+    ec_status status = ec_connection_new(connection, conninfo, options);
+    ec_until until;
+
+    if (status != EC_OK || (*connection)->options.lazy)
+        return status;
+    until = ec_until_after((*connection)->options.timeout_ms, NULL);
+    return ec_connection_open(*connection, &until, &(*connection)->failure);
 }
 
 void ec_close(ec_connection *connection)

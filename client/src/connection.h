@@ -16,9 +16,14 @@ struct ec_connection {
     bool hooked;                       /* there are hooks */
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
+    ec_pool *pool;                     /* that lent it; NULL: none */
     ec_task *task;                     /* that has the sole use of it; NULL: none */
     bool advancing;                    /* that task is being advanced */
 };
+
+/* As ec_connect(), but without connecting. EC_OK, EC_INVALID_ARGUMENT or EC_NO_MEMORY. */
+ec_status ec_connection_new(ec_connection **connection, const char *conninfo,
+                            const ec_connect_options *options);
 
 /* The hooks that were given to a call, or else those of the connection; NULL: none. */
 static inline const ec_hooks *ec_connection_hooks(const ec_connection *connection,
@@ -84,6 +89,9 @@ ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_state
 
 /* Ask the server to stop what it is at, as far as that goes. */
 void ec_pipeline_cancel(ec_connection *connection);
+
+/* Give the connection up, whatever may still be on its way to it. */
+void ec_pipeline_abandon(ec_connection *connection);
 
 /* Leave pipeline mode; the connection is given up if results are still to come. */
 void ec_pipeline_leave(ec_connection *connection);

@@ -86,17 +86,17 @@ void ec_event_release(ec_event *event)
 
 size_t ec_events_count(const ec_events *events)
 {
-    return events->event_count;
+    return events == NULL ? 0 : events->event_count;
 }
 
 const ec_event *ec_events_at(const ec_events *events, size_t index)
 {
-    return index < events->event_count ? &events->rows[index].event : NULL;
+    return index < ec_events_count(events) ? &events->rows[index].event : NULL;
 }
 
 int64_t ec_events_stream_version(const ec_events *events, const char *stream_id)
 {
-    for (size_t i = 0; i < events->row_count; i++) {
+    for (size_t i = 0; events != NULL && i < events->row_count; i++) {
         const ec_row *row = &events->rows[i];
 
         if (row->stream_version >= 0 && strcmp(row->event.stream_id, stream_id) == 0)

@@ -63,6 +63,7 @@ static bool begin_connecting(ec_exchange *exchange)
         ec_fail(exchange->failure, EC_NO_MEMORY, "out of memory for a connection");
         return false;
     }
+    PQsetNoticeReceiver(connection->pg, ignore_notice, NULL);
     exchange->stage = EC_EXCHANGE_CONNECT;
     exchange->events = POLLOUT;
     return true;
@@ -196,7 +197,6 @@ static bool go_on_connecting(ec_exchange *exchange, ec_wait *wait)
     exchange->events = wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     if (wanted == PGRES_POLLING_OK) {
         PQsetnonblocking(pg, 1);
-        PQsetNoticeReceiver(pg, ignore_notice, NULL);
         exchange->stage = EC_EXCHANGE_BEGIN;
     }
     return true;

@@ -80,6 +80,9 @@ ec_status ec_execute(ec_connection *connection, const ec_definition *definition,
         ec_executing_start(&executing, connection, definition, streams, command, options, made);
     if (status == EC_OK)
         status = wait_for(&executing);
+    else
+        ec_outcome_end(made, &connection->failure);
+    ec_outcome_forget(made);
     ec_outcome_free(unwanted);
     return status;
 }
@@ -97,6 +100,7 @@ ec_status ec_append(ec_connection *connection, const ec_stream_event *events, si
     ec_executing_start_append(&executing, connection, events, event_count, expected, expected_count,
                               made);
     status = wait_for(&executing);
+    ec_outcome_forget(made);
     ec_outcome_free(unwanted);
     return status;
 }

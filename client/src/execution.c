@@ -167,6 +167,8 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
         finish(execution);
         return;
     }
+    if (events == NULL && event_count > 0)
+        ec_context_fail(context, EC_INVALID_ARGUMENT, "events is NULL, of %zu", event_count);
     for (size_t i = 0; i < event_count && context->failure.status == EC_OK; i++)
         if (events[i].stream_id == NULL)
             ec_context_fail(context, EC_INVALID_ARGUMENT, "event %zu has no stream id", i);

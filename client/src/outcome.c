@@ -3,19 +3,28 @@
 
 #include <stdlib.h>
 
-static void release_events(ec_outcome *outcome)
+static void release(ec_event *events, size_t count, ec_arena *memory)
 {
-    for (size_t i = 0; i < outcome->event_count; i++)
-        ec_event_release(&outcome->events[i]);
+    for (size_t i = 0; i < count; i++)
+        ec_event_release(&events[i]);
+    ec_arena_free(memory);
+}
+
+void ec_outcome_forget(ec_outcome *outcome)
+{
+    if (outcome == NULL)
+        return;
+    release(outcome->former.events, outcome->former.event_count, &outcome->former.memory);
+    outcome->former.event_count = 0;
 }
 
 ec_outcome *ec_outcome_prepare(ec_outcome **outcome)
 {
     if (*outcome == NULL)
         return *outcome = calloc(1, sizeof **outcome);
-    release_events(*outcome);
-    ec_arena_free(&(*outcome)->memory);
-    **outcome = (ec_outcome){.attempts = 0};
+    ec_outcome_forget(*outcome);
+    **outcome =
+        (ec_outcome){.former = {(*outcome)->memory, (*outcome)->events, (*outcome)->event_count}};
     return *outcome;
 }
 
@@ -145,7 +154,7 @@ void ec_outcome_free(ec_outcome *outcome)
 {
     if (outcome == NULL)
         return;
-    release_events(outcome);
-    ec_arena_free(&outcome->memory);
+    ec_outcome_forget(outcome);
+    release(outcome->events, outcome->event_count, &outcome->memory);
     free(outcome);
 }

@@ -18,10 +18,18 @@ struct ec_outcome {
     size_t violation_count;
     const char *rejection_code;
     const char *rejection_message;
+    struct { /* what it held before: the arguments of the call that fills it may lie there */
+        ec_arena memory;
+        ec_event *events;
+        size_t event_count;
+    } former;
 };
 
 /* Make *outcome if it is NULL, or empty it; NULL when memory runs out. */
 ec_outcome *ec_outcome_prepare(ec_outcome **outcome);
+
+/* The call that it was prepared for is over: free what it held before. NULL is allowed. */
+void ec_outcome_forget(ec_outcome *outcome);
 
 /* The streams of a conflict, one a row; NULL when memory runs out. */
 ec_violation *ec_violations_of(const ec_events *rows, ec_arena *memory);

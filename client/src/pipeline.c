@@ -216,11 +216,13 @@ static void stop(pipeline *pipeline, ec_status over)
     const ec_until grace = ec_until_after(CANCEL_GRACE_MS, NULL);
     ec_failure failure = {.status = EC_OK};
 
-    if (pipeline->flight_count > 0)
+    if (pipeline->flight_count > 0) {
         ec_pipeline_cancel(pipeline->list.connection);
-    while (pipeline->flight_count > 0 && receive(pipeline, &grace) == EC_OK)
-        ;
-    ec_pipeline_leave(pipeline->list.connection);
+        while (pipeline->flight_count > 0 && receive(pipeline, &grace) == EC_OK)
+            ;
+        /* The request may still be on its way: it must not hit what is sent next. */
+        ec_pipeline_abandon(pipeline->list.connection);
+    }
     ec_fail(&failure, over, "no answer %s, nor to a request to cancel",
             over == EC_TIMEOUT ? "by the deadline" : "before it was cancelled");
     fail_flights(pipeline, &failure);

@@ -40,17 +40,26 @@ void ec_read_start_streams(ec_read *read, ec_connection *connection, const char 
                            size_t stream_count, const int64_t *after_versions)
 {
     prepare(read, connection);
-    start(read, ec_call_read_streams(&read->trip.calls[0], &read->memory, stream_ids, stream_count,
-                                     after_versions, connection->store, &read->failure));
+    if (stream_ids == NULL && stream_count > 0)
+        start(read, ec_fail(&read->failure, EC_INVALID_ARGUMENT, "stream_ids is NULL, of %zu",
+                            stream_count));
+    else
+        start(read,
+              ec_call_read_streams(&read->trip.calls[0], &read->memory, stream_ids, stream_count,
+                                   after_versions, connection->store, &read->failure));
 }
 
 void ec_read_start_all(ec_read *read, ec_connection *connection, int64_t after, int64_t max_count)
 {
+    ec_log_options options = EC_LOG_OPTIONS_INIT;
+
     prepare(read, connection);
+    options.after = after;
+    options.max_count = max_count;
     if (max_count < 1)
         start(read, ec_fail(&read->failure, EC_INVALID_ARGUMENT, "max_count is at least 1"));
     else
-        start(read, ec_call_read_all(&read->trip.calls[0], &read->memory, after, max_count,
+        start(read, ec_call_read_all(&read->trip.calls[0], &read->memory, &options,
                                      connection->store, &read->failure));
 }
 
@@ -93,6 +102,16 @@ static ec_status wait_for(ec_read *read, ec_events **events)
     while (!ec_read_advance(read, &wait))
         ec_wait_for(&wait);
     return ec_read_finish(read, events);
+}
+
+ec_status ec_read_rows(ec_connection *connection, const ec_call *call, ec_events **events)
+{
+    ec_read read;
+
+    prepare(&read, connection);
+    read.trip.calls[0] = *call;
+    start(&read, EC_OK);
+    return wait_for(&read, events);
 }
 
 ec_status ec_read_stream(ec_connection *connection, const char *stream_id,

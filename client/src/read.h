@@ -27,6 +27,9 @@ bool ec_read_advance(ec_read *read, ec_wait *wait);
 /* Take the result, and free the rest; the failure goes to the handle. */
 ec_status ec_read_finish(ec_read *read, ec_events **events);
 
+/* Read, and wait for it, within the connection's own timeout; of `call` nothing is kept. */
+ec_status ec_read_rows(ec_connection *connection, const ec_call *call, ec_events **events);
+
 /* End it where it is, and free it. */
 void ec_read_abandon(ec_read *read);
 

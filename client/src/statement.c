@@ -30,9 +30,12 @@ const ec_statement_text ec_statements[EC_STATEMENT_COUNT] = {
                                    {EC_OID_TEXT_ARRAY, EC_OID_BIGINT_ARRAY, EC_OID_TEXT}},
     [EC_STATEMENT_READ_ALL] = {"eventcore_read_all",
                                "SELECT " EVENT_COLUMNS
-                               " FROM eventcore.read_all($1, $2, store => $3)",
-                               3,
-                               {EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_TEXT}},
+                               " FROM eventcore.read_all($1, $2, $3, $4, $5, $6, $7, $8,"
+                               " $9::integer, $10::integer, $11)",
+                               11,
+                               {EC_OID_BIGINT, EC_OID_BIGINT, EC_OID_TEXT_ARRAY, EC_OID_TEXT,
+                                EC_OID_TEXT, EC_OID_TEXT, EC_OID_TEXT, EC_OID_BOOL, EC_OID_BIGINT,
+                                EC_OID_BIGINT, EC_OID_TEXT}},
     [EC_STATEMENT_TRY_APPEND] = {"eventcore_try_append",
                                  "SELECT stream_id, version, global_position, event_id,"
                                  " recorded_at, outcome, expected_version, actual_version"

@@ -187,6 +187,7 @@ bool ec_test_fail_with(ec_test *test, ec_test_step step, const char *sqlstate)
     if (turn == NULL)
         return false;
     turn->failure = ec_status_from_sqlstate(sqlstate);
+    turn->unanswered = turn->failure == EC_CONNECTION_LOST;
     memcpy(turn->sqlstate, sqlstate, sizeof turn->sqlstate);
     return true;
 }

@@ -15,11 +15,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,12 +119,26 @@ static bool is_interrupted(child started, int control)
     return ends[0].revents != 0;
 }
 
+/* In one system call where there is it: the limit of open files can be a billion. */
+static void close_between(unsigned first, unsigned last)
+{
+#ifdef SYS_close_range
+    if (first > last || syscall(SYS_close_range, first, last, 0U) == 0)
+        return;
+#endif
+    if (last == UINT_MAX)
+        last = (unsigned)sysconf(_SC_OPEN_MAX);
+    for (unsigned file = first; file <= last && file <= INT_MAX; file++)
+        close((int)file);
+}
+
 /* Let go of the program: its terminal's signals, its handling of others, its files. */
 static void detach(int control, int report)
 {
     static const int signals[] = {SIGINT,  SIGTERM, SIGQUIT, SIGHUP, SIGCHLD,
                                   SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2};
-    int most = (int)sysconf(_SC_OPEN_MAX), nothing = open("/dev/null", O_RDWR);
+    const int low = control < report ? control : report, high = control + report - low;
+    int nothing = open("/dev/null", O_RDWR);
     sigset_t none;
 
     setsid();
@@ -133,9 +149,9 @@ static void detach(int control, int report)
     for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++)
         if (dup2(nothing, file) < 0)
             _exit(126);
-    for (int file = STDERR_FILENO + 1; file < most; file++)
-        if (file != control && file != report)
-            close(file);
+    close_between(STDERR_FILENO + 1, (unsigned)low - 1);
+    close_between((unsigned)low + 1, (unsigned)high - 1);
+    close_between((unsigned)high + 1, UINT_MAX);
     fcntl(report, F_SETFD, 0); /* for the server */
 }
 
@@ -159,21 +175,33 @@ static void keep(const ec_test_server *server, int control, int report)
     if (command.pid > 0)
         kill(command.pid, SIGQUIT); /* at once: the data is thrown away */
     wait_for(command);
-    execvp(server->remove_directory[0], server->remove_directory);
+    execv("/bin/rm", server->remove_directory);
+    execvp("rm", server->remove_directory); /* where it is elsewhere */
     _exit(127);
 }
 
 /* ------------------------------------------------------------------ in the program */
 
-static bool connect_pair(int ends[2])
-{
-    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0;
-}
-
 static void close_pair(const int ends[2])
 {
     close(ends[0]);
     close(ends[1]);
+}
+
+/* Behind the standard files, which the keeper replaces: the program may have closed them. */
+static bool connect_pair(int ends[2])
+{
+    int made[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, made) != 0)
+        return false;
+    for (int i = 0; i < 2; i++)
+        ends[i] = fcntl(made[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close_pair(made);
+    if (ends[0] >= 0 && ends[1] >= 0)
+        return true;
+    close_pair(ends);
+    return false;
 }
 
 ec_status ec_test_keeper_start(ec_test_server *server)

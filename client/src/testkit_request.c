@@ -79,6 +79,22 @@ ec_status ec_test_request_check_stream_id(const char *stream_id, ec_failure *fai
     return fault == NULL ? EC_OK : ec_test_refuse(failure, "VE004", "stream id %s", fault);
 }
 
+/* Text that the server cannot take in is refused before anything else is looked at. */
+static ec_status check_text(const char *text, ec_failure *failure)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    uint32_t character;
+
+    while (*at != '\0') {
+        int length = decode_character(at, &character);
+
+        if (length == 0)
+            return ec_test_refuse(failure, "22021", "invalid byte sequence for encoding \"UTF8\"");
+        at += length;
+    }
+    return EC_OK;
+}
+
 static ec_status check_json(const char *text, ec_failure *failure)
 {
     json_error_t problem;
@@ -86,7 +102,7 @@ static ec_status check_json(const char *text, ec_failure *failure)
 
     if (text == NULL)
         return EC_OK;
-    json = json_loads(text, JSON_DECODE_ANY, &problem);
+    json = ec_test_json_load(text, &problem);
     if (json == NULL)
         return ec_test_refuse(failure, "22P02", "invalid input syntax for type json: %s",
                               problem.text);
@@ -161,7 +177,9 @@ ec_status ec_test_request_check(const ec_entry *entries, size_t entry_count,
     ec_status status = EC_OK;
 
     for (size_t i = 0; i < entry_count && status == EC_OK; i++) {
-        status = check_json(entries[i].event.data, failure);
+        status = check_text(entries[i].event.type, failure);
+        if (status == EC_OK)
+            status = check_json(entries[i].event.data, failure);
         if (status == EC_OK)
             status = check_json(entries[i].event.metadata, failure);
     }

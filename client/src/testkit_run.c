@@ -111,7 +111,8 @@ static bool note_pause(ec_test *test, int64_t pause_us)
 static ec_status time_status(const ec_execution *execution, int64_t passed_us)
 {
     const ec_execute_options *options = &execution->options;
-    int64_t until_us = passed_us + (execution->step == EC_STEP_SLEEP ? execution->delay_us : 0);
+    int64_t pause_us = execution->step == EC_STEP_SLEEP ? execution->delay_us : 0;
+    int64_t until_us = pause_us > INT64_MAX - passed_us ? INT64_MAX : passed_us + pause_us;
 
     if (options->cancellation != NULL && ec_is_cancelled(options->cancellation))
         return EC_CANCELLED;
@@ -146,13 +147,16 @@ static ec_status drive(ec_test *test, ec_execution *execution)
         if (status != EC_OK)
             stop(execution, status);
         else if (sleeps) {
-            passed_us += execution->delay_us;
+            passed_us = execution->delay_us > INT64_MAX - passed_us
+                            ? INT64_MAX
+                            : passed_us + execution->delay_us;
             ec_execution_resume(execution);
         } else
             do_step(test, execution);
     }
     status = execution->failure.status;
     ec_execution_free(execution);
+    ec_outcome_forget(test->outcome);
     memset(test->turns, 0, sizeof test->turns);
     return status;
 }
@@ -163,7 +167,9 @@ static ec_status refuse_call(ec_test *test, ec_status status, const char *messag
 
     ec_fail(&failure, status, "%s", message);
     ec_outcome_end(test->outcome, &failure);
+    ec_outcome_forget(test->outcome);
     ec_failure_clear(&failure);
+    memset(test->turns, 0, sizeof test->turns);
     return status;
 }
 

@@ -291,7 +291,10 @@ static ec_status wait_until_made(ec_test_server *server, int64_t timeout_ms)
     if (!wait_for_report(server, timeout_ms))
         return fail_with_log(server, EC_TIMEOUT, "initdb is not done by the deadline");
     if (read(server->report, &message, 1) != 1 || message != EC_CLUSTER_MADE)
-        return fail_with_log(server, EC_FAILED, "initdb failed");
+        return fail_with_log(server, EC_FAILED,
+                             access(server->log, F_OK) == 0
+                                 ? "initdb failed"
+                                 : "initdb did not start: its user cannot enter $TMPDIR");
     return EC_OK;
 }
 

@@ -2,6 +2,8 @@
 #ifndef EC_TESTKIT_STORE_H
 #define EC_TESTKIT_STORE_H
 
+#include <jansson.h>
+
 #include "call.h"
 #include "event.h"
 #include "streams.h"
@@ -51,6 +53,9 @@ ec_status ec_test_request_check_stream_id(const char *stream_id, ec_failure *fai
 /* Replace the failure by an error of the server; return its status. */
 ec_status ec_test_refuse(ec_failure *failure, const char *sqlstate, const char *format, ...)
     EC_PRINTF(3, 4);
+
+/* Parse JSON, with every integer that a double can hold. As json_loads(). */
+json_t *ec_test_json_load(const char *text, json_error_t *problem);
 
 /* Whether two texts are the same JSON value, or both NULL. */
 bool ec_test_json_equal(const char *left, const char *right);

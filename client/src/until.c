@@ -21,7 +21,7 @@ int64_t ec_now_us(void)
 ec_until ec_until_after(int64_t timeout_ms, const ec_cancellation *cancellation)
 {
     int64_t now = ec_now_us();
-    bool unlimited = timeout_ms == 0 || timeout_ms > (INT64_MAX - now) / 1000;
+    bool unlimited = timeout_ms <= 0 || timeout_ms > (INT64_MAX - now) / 1000;
 
     return (ec_until){unlimited ? EC_NO_DEADLINE : now + timeout_ms * 1000, cancellation};
 }

@@ -44,7 +44,8 @@ ec_status ec_pipeline_send(ec_connection *connection, const ec_call *call, ec_fa
 
 /*
  * The next call's result, if it has arrived as a whole: what it gave, a NULL, and the end of its
- * transaction. A server that is going away may give something and no end.
+ * transaction. It is committed only there, so an error may follow what it gave, and stands in its
+ * place. A server that is going away may give something and no end.
  */
 static bool take_pipelined(PGconn *pg, PGresult **result)
 {
@@ -57,10 +58,12 @@ static bool take_pipelined(PGconn *pg, PGresult **result)
         } else if (PQresultStatus(next) == PGRES_PIPELINE_SYNC) {
             PQclear(next);
             return true;
-        } else if (*result == NULL)
+        } else if (*result != NULL && PQresultStatus(*result) == PGRES_FATAL_ERROR) {
+            PQclear(next); /* the first error counts */
+        } else {
+            PQclear(*result);
             *result = next;
-        else
-            PQclear(next);
+        }
     }
     return false;
 }
@@ -106,6 +109,11 @@ ec_status ec_pipeline_take(ec_connection *connection, PGresult *result, ec_state
 void ec_pipeline_cancel(ec_connection *connection)
 {
     ec_wire_cancel(connection);
+}
+
+void ec_pipeline_abandon(ec_connection *connection)
+{
+    ec_wire_give_up(connection);
 }
 
 void ec_pipeline_leave(ec_connection *connection)

@@ -549,8 +549,8 @@ static void execute_many(struct server *s, size_t count, size_t account_count, b
     for (size_t i = 0; i < account_count; i++)
         unique_id(ids[i], "account");
     for (size_t i = 0; i < account_count; i += round ? account_count : 2)
-        deposits[deposit_count++] = (ec_stream_event){
-            ids[i], {.type = "MoneyDeposited", .data = "{\"amount\": 1}"}};
+        deposits[deposit_count++] =
+            (ec_stream_event){ids[i], {.type = "MoneyDeposited", .data = "{\"amount\": 1}"}};
     assert_ok(s->connection, ec_append(s->connection, deposits, deposit_count, NULL, 0, NULL));
     for (size_t i = 0; i < count; i++) {
         size_t from = round ? i % account_count : 2 * i, to = (from + 1) % account_count;

@@ -115,6 +115,8 @@ static void test_cancelled_by_a_signal_in_a_pause(void **state)
     ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
     int64_t started = ec_now_us();
 
+    ec_cancel(NULL);
+    assert_false(ec_is_cancelled(NULL));
     assert_int_equal(ec_cancellation_new(&to_throw), EC_OK);
     options.backoff_base_ms = options.backoff_cap_ms = 600000;
     options.jitter_percent = 0;

@@ -138,11 +138,23 @@ static void test_append_misuse(void **state)
 {
     struct server *s = *state;
     const ec_stream_event homeless = {NULL, {.type = "T"}}, untyped = {s->a, {.data = "{}"}};
+    const ec_stream_event lacking = {s->a, {.type = "T", .payload_size = 3}};
+    ec_events *events;
 
     assert_status(s->connection, ec_append(s->connection, &homeless, 1, NULL, 0, NULL),
                   EC_INVALID_ARGUMENT);
     assert_status(s->connection, ec_append(s->connection, &untyped, 1, NULL, 0, NULL),
                   EC_INVALID_EVENT);
+    assert_status(s->connection, ec_append(s->connection, &lacking, 1, NULL, 0, NULL),
+                  EC_INVALID_EVENT);
+    assert_status(s->connection, ec_append(s->connection, NULL, 1, NULL, 0, NULL),
+                  EC_INVALID_ARGUMENT);
+    assert_int_equal(version_of(s->sql, s->a), 1);
+    assert_status(s->connection, ec_read_streams(s->connection, NULL, 1, NULL, &events),
+                  EC_INVALID_ARGUMENT);
+    assert_int_equal(ec_events_count(events), 0);
+    assert_null(ec_events_at(events, 0));
+    assert_int_equal(ec_events_stream_version(events, s->a), -1);
 }
 
 /* The versions that a read gives, as digits. */
@@ -183,6 +195,25 @@ static void test_read_stream(void **state)
                   EC_INVALID_ARGUMENT);
 }
 
+/* What a read is given may lie in the last error, also if the connection is lost meanwhile. */
+static void test_read_a_violated_stream(void **state)
+{
+    struct server *s = *state;
+    const ec_stream_event event = {s->a, {.type = "MoneyDeposited"}};
+    const ec_expectation expected = {s->a, 7};
+    ec_events *events;
+
+    assert_status(s->connection, ec_append(s->connection, &event, 1, &expected, 1, NULL),
+                  EC_VERSION_CONFLICT);
+    run_sql(s->sql, "SELECT pg_terminate_backend(%d, 10000)", backend_of(s->connection));
+    assert_ok(s->connection,
+              ec_read_stream(s->connection, ec_error_violation(s->connection, 0)->stream_id, NULL,
+                             &events));
+    assert_int_equal(ec_events_count(events), 1);
+    assert_int_equal(ec_error_status(s->connection), EC_OK);
+    ec_events_free(events);
+}
+
 static void test_read_streams_after(void **state)
 {
     struct server *s = *state;
@@ -221,15 +252,11 @@ static void test_read_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_server),
-        SERVER_TEST(test_options),
-        SERVER_TEST(test_append_and_read),
-        SERVER_TEST(test_append_conflict),
-        SERVER_TEST(test_append_is_idempotent),
-        SERVER_TEST(test_append_misuse),
-        SERVER_TEST(test_read_stream),
-        SERVER_TEST(test_read_streams_after),
-        SERVER_TEST(test_read_all),
+        cmocka_unit_test(test_no_server),       SERVER_TEST(test_options),
+        SERVER_TEST(test_append_and_read),      SERVER_TEST(test_append_conflict),
+        SERVER_TEST(test_append_is_idempotent), SERVER_TEST(test_append_misuse),
+        SERVER_TEST(test_read_stream),          SERVER_TEST(test_read_a_violated_stream),
+        SERVER_TEST(test_read_streams_after),   SERVER_TEST(test_read_all),
     };
 
     return cmocka_run_group_tests_name("connection", tests, NULL, NULL);

@@ -308,13 +308,61 @@ static void test_misuse(void **state)
     struct transfer command = {.amount = 1};
     ec_execute_options unset = {.struct_size = 0};
 
+    ec_execute_options negative = EC_EXECUTE_OPTIONS_INIT;
+
+    negative.deadline_ms = INT64_MIN;
     assert_status(s->connection,
-                  transfer_execute_with(s->connection, &s->streams, &command, &unset, NULL),
+                  transfer_execute_with(s->connection, &s->streams, &command, &negative, NULL),
                   EC_INVALID_ARGUMENT);
+    assert_status(s->connection,
+                  transfer_execute_with(s->connection, &s->streams, &command, &unset, &s->outcome),
+                  EC_INVALID_ARGUMENT);
+    assert_int_equal(ec_outcome_status(s->outcome), EC_INVALID_ARGUMENT);
+    assert_string_equal(ec_outcome_message(s->outcome), ec_error_message(s->connection));
     assert_status(s->connection, transfer_execute(s->connection, NULL, &command, NULL),
                   EC_INVALID_ARGUMENT);
     assert_status(s->connection, ec_execute(s->connection, NULL, &s->streams, &command, NULL, NULL),
                   EC_INVALID_ARGUMENT);
+}
+
+/* Arguments may lie in the outcome that is filled anew, and in those of a batch's neighbours. */
+static void test_arguments_in_the_outcome(void **state)
+{
+    struct server *s = *state;
+    struct transfer command = {.amount = 30};
+    ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
+    ec_outcome *other = NULL;
+    ec_command commands[2];
+    transfer_streams back = s->streams;
+    ec_stream_event event = {.event = {.type = "MoneyDeposited"}};
+    ec_metadata caused;
+
+    assert_ok(s->connection, transfer_execute(s->connection, &s->streams, &command, &s->outcome));
+    assert_ok(s->connection, transfer_execute(s->connection, &s->streams, &command, &other));
+    back.from_account = ec_event_stream_id(ec_outcome_event(s->outcome, 1));
+    back.to_account = ec_event_stream_id(ec_outcome_event(s->outcome, 0));
+    assert_int_equal(ec_metadata_caused_by(ec_outcome_event(s->outcome, 0), &caused), EC_OK);
+    options.metadata = &caused;
+    assert_ok(s->connection,
+              transfer_execute_with(s->connection, &back, &command, &options, &s->outcome));
+    assert_string_equal(ec_event_stream_id(ec_outcome_event(s->outcome, 0)), s->b);
+
+    back.from_account = ec_event_stream_id(ec_outcome_event(s->outcome, 0));
+    back.to_account = ec_event_stream_id(ec_outcome_event(other, 0));
+    commands[0] = transfer_prepare(&back, &command);
+    commands[1] = transfer_prepare(&back, &command);
+    commands[0].outcome = s->outcome;
+    commands[1].outcome = other;
+    assert_status(s->connection, ec_execute_batch(s->connection, commands, 2, NULL), EC_REJECTED);
+    assert_string_equal(ec_event_stream_id(ec_outcome_event(s->outcome, 0)), s->b);
+    assert_int_equal(ec_outcome_event_count(other), 0);
+    ec_outcome_free(other);
+
+    event.stream_id = ec_event_stream_id(ec_outcome_event(s->outcome, 1));
+    event.event.data = ec_event_data(ec_outcome_event(s->outcome, 1));
+    assert_ok(s->connection, ec_append(s->connection, &event, 1, NULL, 0, &s->outcome));
+    assert_int_equal(balance_of(s->sql, s->a), 130);
+    assert_int_equal(balance_of(s->sql, s->b), 0);
 }
 
 static void test_unprepared(void **state)
@@ -351,6 +399,7 @@ int main(void)
         SERVER_TEST(test_errors_of_the_server),
         SERVER_TEST(test_apply_error),
         SERVER_TEST(test_misuse),
+        SERVER_TEST(test_arguments_in_the_outcome),
         SERVER_TEST(test_unprepared),
     };
 

@@ -146,8 +146,37 @@ static void test_deadline(void **state)
     assert_command(&t, 1, EC_TIMEOUT);
     assert_false(ec_outcome_in_doubt(t.commands[1].outcome));
     PQfinish(holder);
+    assert_null(s->connection->pg); /* which a late request to cancel could still hit */
     assert_ok(s->connection, transfer_execute(s->connection, &t.streams[1], &t.transfers[1], NULL));
     assert_int_equal(balance_of(s->sql, s->b), 30);
+    transfers_end(&t);
+}
+
+/* What the server answers to an append is not true before it is committed. */
+static void test_failing_commit(void **state)
+{
+    struct server *s = *state;
+    struct transfers t;
+
+    transfers_begin(&t, s);
+    deposit(s->sql, t.c, 10);
+    run_sql(s->sql,
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN IF NEW.stream_id = '%s' THEN RAISE 'refused'; END IF; RETURN NULL; END$$",
+            s->b);
+    run_sql(s->sql, "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON eventcore.events"
+                    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()");
+    transfers_add(&t, s->a, s->b, s->limits, 30);
+    transfers_add(&t, t.c, t.d, s->limits, 10);
+    execute(&t, NULL);
+    run_sql(s->sql, "DROP FUNCTION refuse() CASCADE");
+    assert_command(&t, 0, EC_SERVER_ERROR);
+    assert_string_equal(ec_outcome_message(t.commands[0].outcome), "refused");
+    assert_false(ec_outcome_in_doubt(t.commands[0].outcome));
+    assert_int_equal(ec_outcome_event_count(t.commands[0].outcome), 0);
+    assert_command(&t, 1, EC_OK);
+    assert_int_equal(version_of(s->sql, s->b), 0);
+    assert_int_equal(version_of(s->sql, t.d), 1);
     transfers_end(&t);
 }
 
@@ -258,6 +287,7 @@ int main(void)
         SERVER_TEST(test_race_among_themselves),
         SERVER_TEST(test_lost_replies),
         SERVER_TEST(test_deadline),
+        SERVER_TEST(test_failing_commit),
         SERVER_TEST(test_large),
         SERVER_TEST(test_many_unprepared),
     };

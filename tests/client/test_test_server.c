@@ -2,6 +2,7 @@
 #include "bank.h"
 
 #include <eventcore/testkit.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -227,6 +228,7 @@ static char *copy_of(const char *name)
 static void test_environment(void **state)
 {
     char *path = copy_of("PATH"), *pg_config = copy_of("PG_CONFIG"), *tmpdir = copy_of("TMPDIR");
+    char bindir[64], program[128];
 
     (void)state;
     setenv("TMPDIR", "relative", 1);
@@ -237,8 +239,53 @@ static void test_environment(void **state)
     setenv("PATH", "/nonexistent", 1);
     setenv("PG_CONFIG", "/nonexistent/pg_config", 1);
     assert_fails(NULL, EC_FAILED, "initdb and postgres are not on PATH");
+    fake_programs(bindir, "echo ${0%/*}; exit 1"); /* as initdb, and in place of pg_config */
+    snprintf(program, sizeof program, "%s/initdb", bindir);
+    setenv("PG_CONFIG", program, 1);
+    assert_fails(NULL, EC_FAILED, bindir);
+    setenv("PATH", bindir, 1);
+    setenv("PG_CONFIG", "/nonexistent/pg_config", 1);
+    assert_fails(NULL, EC_FAILED, bindir);
+    remove_fakes(bindir);
     set_or_unset("PATH", path);
     set_or_unset("PG_CONFIG", pg_config);
+}
+
+/* A program without standard files: what the library opens must not be taken for them. */
+static void test_no_standard_files(void **state)
+{
+    int status;
+    pid_t child;
+
+    (void)state;
+    child = fork();
+    if (child == 0) {
+        ec_test_server *server;
+        ec_status started;
+
+        for (int i = 0; i < 3; i++)
+            close(i);
+        started = ec_test_server_start(&server, NULL);
+        ec_test_server_stop(server);
+        _exit(started == EC_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Root makes the directory where the server's user may not be. */
+static void test_forbidden_directory(void **state)
+{
+    char directory[] = "/tmp/forbidden.XXXXXX", *tmpdir = copy_of("TMPDIR");
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_non_null(mkdtemp(directory)); /* for root alone */
+    setenv("TMPDIR", directory, 1);
+    assert_fails(NULL, EC_FAILED, "cannot enter $TMPDIR");
+    set_or_unset("TMPDIR", tmpdir);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 static void test_bad_options(void **state)
@@ -254,14 +301,30 @@ static void test_bad_options(void **state)
     assert_string_equal(ec_test_server_conninfo(NULL), "");
 }
 
+/* All servers' directories go into one, which must be empty in the end. */
+static char parent[] = "/tmp/eventcore-servers.XXXXXX";
+
+static int make_parent(void **state)
+{
+    (void)state;
+    return mkdtemp(parent) == NULL || chmod(parent, 0755) != 0 || setenv("TMPDIR", parent, 1) != 0;
+}
+
+static int remove_parent(void **state)
+{
+    (void)state;
+    return rmdir(parent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command),           cmocka_unit_test(test_two_servers),
         cmocka_unit_test(test_program_is_killed), cmocka_unit_test(test_programs_fail),
         cmocka_unit_test(test_server_fails),      cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_no_standard_files), cmocka_unit_test(test_forbidden_directory),
         cmocka_unit_test(test_bad_options),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_parent, remove_parent);
 }

@@ -4,7 +4,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.bash"
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 snippets=$(grep -c '^```c$' README.md)
-echo "1..$((snippets + 12))"
+echo "1..$((snippets + 14))"
 
 # snippet LANGUAGE NUMBER: the block of code of that number.
 snippet() { awk -v open="\`\`\`$1" -v number="$2" '$0 == open { n++; inside = 1; next } /^```$/ { inside = 0 } inside && n == number' README.md; }
@@ -37,7 +37,7 @@ flock client make -s --no-print-directory client >&2
 libraries=$(pkg-config --libs libpq jansson)
 compile() {
     # shellcheck disable=SC2086
-    cc -std=c11 -Wall -Wextra -Werror -Iclient/include -x c - -x none client/build/libeventcore.a $libraries -o "$1"
+    cc -std=c11 -Wall -Wextra -Werror -Iclient/include -Iclient/examples -x c - -x none client/build/libeventcore.a $libraries -o "$1"
 }
 frame() {
     snippet c 1 | sed '/^int main/,$d'
@@ -78,6 +78,8 @@ done
 is "$("$CLUSTER_DIR/snippet1" && "$CLUSTER_DIR/snippet1")" 'ok 
 ok ' 'the first one transfers'
 is "$("$CLUSTER_DIR/snippet1" || true)" 'rejected insufficient_funds: balance 10' 'until the money is gone'
+is "$("$CLUSTER_DIR/snippet$snippets" 2>&1 && echo passes)" passes 'the test of a command passes'
+is "$(grep -cvxFf tests/pgtap/transfer.sql <(snippet sql 6 | tail -n +2))" 0 'the test in SQL is one that is run'
 is_valid "$(snippet c 1 | sed 's/bank_Withdrawn/bank_Lost/')" no 'a program with an unknown name is not'
 good='status = transfer_execute(bank, &streams, &command, &outcome);'
 is_valid "$good" yes 'a fragment is'

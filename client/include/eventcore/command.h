@@ -154,7 +154,7 @@ EC_API int64_t ec_stream_version(const ec_context *context, size_t slot, size_t 
  * Find a stream in a slot by its id.
  * @param context  what the callback was given.
  * @param slot     the stream's or list's place in the declaration.
- * @param id       what it is looked for by.
+ * @param id       what it is looked for by; NULL is never there.
  * @param index    is set to its place, unless NULL.
  * @return false if it is not there.
  */

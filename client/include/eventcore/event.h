@@ -16,7 +16,10 @@ extern "C" {
 /** An event that was read or appended. It belongs to the list or the outcome that it is in. */
 typedef struct ec_event ec_event;
 
-/** A list of events that were read. It belongs to the caller: free it with ec_events_free(). */
+/**
+ * A list of events that were read. It belongs to the caller: free it with ec_events_free(). NULL,
+ * what a read that failed leaves behind, is an empty list.
+ */
 typedef struct ec_events ec_events;
 
 /**
@@ -102,7 +105,7 @@ EC_API const ec_event *ec_events_at(const ec_events *events, size_t index);
  */
 EC_API int64_t ec_events_stream_version(const ec_events *events, const char *stream_id);
 
-/** Free a list with its events. NULL is allowed. */
+/** Free a list with its events. */
 EC_API void ec_events_free(ec_events *events);
 
 /* ------------------------------------------------------------------ types of events */
@@ -154,8 +157,8 @@ EC_API ec_status ec_event_read_metadata(const ec_event *event, ec_metadata *meta
  * it has none), its event id as causation id, its user and its traceparent (unless it is not valid:
  * who receives such a one starts a trace anew).
  * @param event     what is reacted to, from a list or an outcome, by one thread at a time.
- * @param metadata  is filled; its strings live as long as the event. An outcome's events end when
- *                  the outcome is given to the next call: give that one another.
+ * @param metadata  is filled; its strings live as long as the event; an outcome's events until the
+ *                  next call that it is given to has ended.
  * @return as ec_event_read_metadata().
  */
 EC_API ec_status ec_metadata_caused_by(const ec_event *event, ec_metadata *metadata);

@@ -27,11 +27,12 @@ EC_API ec_status ec_cancellation_new(ec_cancellation **cancellation);
 
 /**
  * Throw the switch: executions end with EC_CANCELLED within moments, also those that sleep or wait
- * for the server. May be called from any thread, and from a signal handler.
+ * for the server. May be called from any thread, and from a signal handler. NULL is allowed, since
+ * a signal may come before there is a switch.
  */
 EC_API void ec_cancel(ec_cancellation *cancellation);
 
-/** Whether the switch was thrown. */
+/** Whether the switch was thrown. Of NULL never. */
 EC_API bool ec_is_cancelled(const ec_cancellation *cancellation);
 
 /**

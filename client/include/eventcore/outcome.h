@@ -13,8 +13,9 @@ extern "C" {
 
 /**
  * What came of a command or an append. It belongs to the caller, and outlives its connection; what
- * it hands out lives until it is given to another call or freed. All functions take NULL, as a
- * variable holds that no call has set: nothing was tried.
+ * it hands out lives until the next call that it is given to has ended (so that call's arguments
+ * may lie in it), or until it is freed. All functions take NULL, as a variable holds that no call
+ * has set: nothing was tried.
  */
 typedef struct ec_outcome ec_outcome;
 

@@ -11,18 +11,19 @@
 extern "C" {
 #endif
 
-/** Options of ec_read_stream(). Initialise with EC_READ_OPTIONS_INIT. */
+/** Options of ec_read_stream() and ec_iterate_stream(). Initialise with EC_READ_OPTIONS_INIT. */
 typedef struct ec_read_options {
     size_t struct_size;    /**< sizeof the struct, set by its initialiser */
     int64_t after_version; /**< exclusive; 0: from the beginning, or backward from the end */
     int64_t max_count;     /**< 0: no limit */
     bool backward;         /**< latest first; after_version then is the version to stay below */
+    int chunk_size;        /**< of ec_iterate_stream() alone: events a round trip, at least 1 */
 } ec_read_options;
 
 /** The defaults: everything, forward. */
 #define EC_READ_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(ec_read_options), 0, 0, false                                                       \
+        sizeof(ec_read_options), 0, 0, false, 1000                                                 \
     }
 
 /**

@@ -13,10 +13,10 @@
  *     EC_THEN(test, EC_EVENT(test, "account-a", "MoneyWithdrawn", "{s:I}", "amount", 30LL),
  *             EC_EVENT(test, "account-b", "MoneyDeposited", "{s:I}", "amount", 30LL));
  *
- * What executes the command is what executes it on a connection, down to the statement that would
- * be sent: retries, repeated appends and all checks are the real ones. In place of the server
- * stands a store in memory that answers as the server does. Times do not pass: pauses are noted,
- * not slept.
+ * The command is executed by the state machine that executes it on a connection: retries, repeated
+ * appends and all checks are the real ones. In place of the server stands a store in memory that
+ * answers as the server does, except that it has no limit on the size of an event, and hands JSON
+ * out as it was written. Time does not pass: pauses are noted, not slept.
  *
  * A check that fails says what it expected and what it found on stderr, or to the handler set with
  * ec_test_on_failure(), which can pass it on to the test framework. For cmocka:
@@ -201,10 +201,10 @@ typedef struct ec_test_server ec_test_server;
 
 /** Options of ec_test_server_start(). Initialise with EC_TEST_SERVER_OPTIONS_INIT. */
 typedef struct ec_test_server_options {
-    size_t struct_size;
-    const char *bindir;          /* where initdb and postgres are; NULL: see below */
-    const char *const *settings; /* "name=value" each, NULL behind the last; NULL: none */
-    int64_t timeout_ms;          /* for the server to be made and started */
+    size_t struct_size;          /**< sizeof the struct, set by its initialiser */
+    const char *bindir;          /**< where initdb and postgres are; NULL: see below */
+    const char *const *settings; /**< "name=value" each, NULL behind the last; NULL: none */
+    int64_t timeout_ms;          /**< for the server to be made and started */
 } ec_test_server_options;
 
 #define EC_TEST_SERVER_OPTIONS_INIT                                                                \
