@@ -279,6 +279,7 @@ void ec_exchange_start_roll_back(ec_exchange *exchange, ec_connection *connectio
     ec_exchange_start(exchange, connection, &roll_back, &exchange->grace, failure);
     exchange->grace = ec_until_after(GRACE_MS, NULL);
     exchange->rolls_back = true;
+    ec_failure_clear(failure); /* of a connection that is taken */
     if (connection->pg == NULL || PQtransactionStatus(connection->pg) == PQTRANS_IDLE)
         done(exchange, EC_OK);
 }

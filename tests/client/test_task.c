@@ -246,6 +246,36 @@ static void test_closed_under_a_task(void **state)
     assert_int_equal(version_of(s->sql, s->b), 0);
 }
 
+/* Who borrows it next finds neither the task nor the hooks. */
+static void test_given_back_to_a_pool(void **state)
+{
+    struct server *s = *state;
+    ec_pool_options options = EC_POOL_OPTIONS_INIT;
+    const struct transfer command = {.amount = 30};
+    ec_connection *lent;
+    ec_counters *counters;
+    ec_hooks hooks;
+    ec_pool *pool;
+    ec_task *task;
+
+    options.max_size = 1;
+    assert_int_equal(ec_pool_new(&pool, NULL, &options), EC_OK);
+    assert_int_equal(ec_counters_new(&counters), EC_OK);
+    assert_ok(lent, ec_pool_acquire(pool, 0, &lent));
+    hooks = ec_counters_hooks(counters);
+    assert_ok(lent, ec_set_hooks(lent, &hooks));
+    assert_ok(lent, transfer_start(lent, &s->streams, &command, NULL, &task));
+    assert_int_equal(advance(task), EC_PENDING);
+    ec_pool_release(pool, lent);
+    assert_int_equal(ec_task_finish(task, NULL), EC_CANCELLED);
+    ec_counters_free(counters);
+    assert_ok(lent, ec_pool_acquire(pool, 0, &lent));
+    assert_ok(lent, transfer_execute(lent, &s->streams, &command, NULL));
+    ec_pool_release(pool, lent);
+    ec_pool_free(pool);
+    assert_int_equal(version_of(s->sql, s->b), 1);
+}
+
 static void test_cancelled(void **state)
 {
     struct server *s = *state;
@@ -403,6 +433,7 @@ int main(void)
         SERVER_TEST(test_abandoned_in_a_pause),
         SERVER_TEST(test_abandoned_before_it_began),
         SERVER_TEST(test_closed_under_a_task),
+        SERVER_TEST(test_given_back_to_a_pool),
         SERVER_TEST(test_cancelled),
         SERVER_TEST(test_server_says_nothing),
         SERVER_TEST(test_deadline_while_the_server_works),
