@@ -37,7 +37,7 @@ typedef struct ec_connect_options {
 /** The defaults: the store `default`, no limit of time, prepared statements. */
 #define EC_CONNECT_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(ec_connect_options), NULL, 0, false, false                                                 \
+        sizeof(ec_connect_options), NULL, 0, false, false                                          \
     }
 
 /**
