@@ -51,7 +51,8 @@ static void start(struct teller *teller)
         return;
     started++;
     teller->command.amount = 1;
-    if (transfer_start(teller->bank, &streams, &teller->command, NULL, &teller->task) == EC_OK)
+    if (transfer_execute_start(teller->bank, &streams, &teller->command, NULL, &teller->task) ==
+        EC_OK)
         go_on(teller);
     else
         failed++;

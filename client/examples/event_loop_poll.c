@@ -92,7 +92,7 @@ static void take_line(struct session *session)
     snprintf(show, sizeof show, "show-%.*s", (int)(end - session->line), session->line);
     session->length -= (size_t)(++end - session->line);
     memmove(session->line, end, session->length);
-    sell_start(session->store, &streams, &sell, NULL, &session->task);
+    sell_execute_start(session->store, &streams, &sell, NULL, &session->task);
 }
 
 static void answer(struct session *session)

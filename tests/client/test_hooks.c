@@ -232,13 +232,15 @@ static void test_tasks(void **state)
     ec_task *task;
 
     hook(s, &journal);
-    assert_ok(s->connection, transfer_start(s->connection, &s->streams, &command, NULL, &task));
+    assert_ok(s->connection,
+              transfer_execute_start(s->connection, &s->streams, &command, NULL, &task));
     assert_status(s->connection, ec_set_hooks(s->connection, NULL), EC_INVALID_ARGUMENT);
     assert_ok(s->connection, ec_task_finish(task, NULL));
     assert_noted(&journal, "attempt transfer ok 1/0\n"
                            "commit transfer ok 1/0\n"
                            "finish transfer ok 1/0\n");
-    assert_ok(s->connection, transfer_start(s->connection, &s->streams, &command, NULL, &task));
+    assert_ok(s->connection,
+              transfer_execute_start(s->connection, &s->streams, &command, NULL, &task));
     ec_task_free(task);
     assert_noted(&journal, "attempt transfer ok 1/0\nfinish transfer cancelled 1/0\n");
     assert_string_equal(journal.last.message, "abandoned");
@@ -309,14 +311,10 @@ static void test_batch_that_decides_anew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SERVER_TEST(test_a_success),
-        SERVER_TEST(test_a_conflict),
-        SERVER_TEST(test_durations),
-        SERVER_TEST(test_other_ends),
-        SERVER_TEST(test_tasks),
-        SERVER_TEST(test_pipelined),
-        SERVER_TEST(test_batch),
-        SERVER_TEST(test_batch_that_decides_anew),
+        SERVER_TEST(test_a_success), SERVER_TEST(test_a_conflict),
+        SERVER_TEST(test_durations), SERVER_TEST(test_other_ends),
+        SERVER_TEST(test_tasks),     SERVER_TEST(test_pipelined),
+        SERVER_TEST(test_batch),     SERVER_TEST(test_batch_that_decides_anew),
     };
 
     return cmocka_run_group_tests_name("hooks", tests, NULL, NULL);

@@ -25,7 +25,8 @@ static ec_task *start_and_wait(struct server *s, const struct transfer *command,
 
     run_sql(s->sql, "BEGIN");
     deposit(s->sql, s->a, 1);
-    assert_ok(s->connection, transfer_start(s->connection, &s->streams, command, options, &task));
+    assert_ok(s->connection,
+              transfer_execute_start(s->connection, &s->streams, command, options, &task));
     while (run_sql(s->sql, "SELECT count(*) FROM pg_locks WHERE pid = %d AND NOT granted",
                    backend) == 0) {
         struct pollfd polled = {.fd = ec_task_socket(task), .events = ec_task_events(task)};
@@ -82,7 +83,7 @@ static void test_errors_are_results(void **state)
     ec_events *events;
     ec_task *task;
 
-    assert_ok(nowhere, transfer_start(nowhere, &unbound, &command, NULL, &task));
+    assert_ok(nowhere, transfer_execute_start(nowhere, &unbound, &command, NULL, &task));
     assert_int_equal(advance(task), EC_OK);
     assert_int_equal(ec_task_socket(task), -1);
     assert_int_equal(ec_task_events(task), 0);
@@ -99,7 +100,7 @@ static void test_errors_are_results(void **state)
     assert_ok(nowhere, ec_read_all_start(nowhere, 0, 0, &task));
     assert_status(nowhere, ec_task_finish(task, &s->outcome), EC_INVALID_ARGUMENT);
 
-    assert_status(nowhere, transfer_start(nowhere, &s->streams, &command, &options, &task),
+    assert_status(nowhere, transfer_execute_start(nowhere, &s->streams, &command, &options, &task),
                   EC_INVALID_ARGUMENT);
     assert_null(task);
     ec_task_free(task);
@@ -125,7 +126,8 @@ static void test_one_task_a_connection(void **state)
     assert_status(c, ec_execute_batch(c, many, 1, NULL), EC_INVALID_ARGUMENT);
     assert_status(c, ec_execute_pipelined(c, many, 1, NULL), EC_INVALID_ARGUMENT);
     assert_status(c, ec_set_metadata(c, &metadata), EC_INVALID_ARGUMENT);
-    assert_status(c, transfer_start(c, &s->streams, &command, NULL, &other), EC_INVALID_ARGUMENT);
+    assert_status(c, transfer_execute_start(c, &s->streams, &command, NULL, &other),
+                  EC_INVALID_ARGUMENT);
     assert_null(other);
     ec_outcome_free(many[0].outcome);
 
@@ -193,7 +195,8 @@ static ec_task *start_and_pause(struct server *s, struct transfer *command, int 
     options.backoff_base_ms = options.backoff_cap_ms = 600000;
     options.jitter_percent = 0;
     options.lock_after = lock_after;
-    assert_ok(s->connection, transfer_start(s->connection, &s->streams, command, &options, &task));
+    assert_ok(s->connection,
+              transfer_execute_start(s->connection, &s->streams, command, &options, &task));
     while (advance(task) == EC_PENDING && ec_task_socket(task) >= 0) {
         struct pollfd polled = {.fd = ec_task_socket(task), .events = ec_task_events(task)};
 
@@ -224,7 +227,8 @@ static void test_abandoned_before_it_began(void **state)
     struct transfer command = {.amount = 30};
     ec_task *task;
 
-    assert_ok(s->connection, transfer_start(s->connection, &s->streams, &command, NULL, &task));
+    assert_ok(s->connection,
+              transfer_execute_start(s->connection, &s->streams, &command, NULL, &task));
     ec_task_free(task);
     assert_idle(s, backend);
     assert_int_equal(version_of(s->sql, s->b), 0);
@@ -264,7 +268,7 @@ static void test_given_back_to_a_pool(void **state)
     assert_ok(lent, ec_pool_acquire(pool, 0, &lent));
     hooks = ec_counters_hooks(counters);
     assert_ok(lent, ec_set_hooks(lent, &hooks));
-    assert_ok(lent, transfer_start(lent, &s->streams, &command, NULL, &task));
+    assert_ok(lent, transfer_execute_start(lent, &s->streams, &command, NULL, &task));
     assert_int_equal(advance(task), EC_PENDING);
     ec_pool_release(pool, lent);
     assert_int_equal(ec_task_finish(task, NULL), EC_CANCELLED);
@@ -322,7 +326,8 @@ static void test_server_says_nothing(void **state)
     assert_int_equal(listen(listener, 1), 0);
     connection = connect_lazily(conninfo);
     options.deadline_ms = 200;
-    assert_ok(connection, transfer_start(connection, &s->streams, &command, &options, &task));
+    assert_ok(connection,
+              transfer_execute_start(connection, &s->streams, &command, &options, &task));
     seen = loop(task, NULL);
     assert_status(connection, ec_task_finish(task, &s->outcome), EC_TIMEOUT);
     assert_string_equal(ec_error_message(connection), "no connection by the deadline");
@@ -343,7 +348,8 @@ static void test_deadline_while_the_server_works(void **state)
     run_sql(s->sql, "BEGIN");
     deposit(s->sql, s->a, 1);
     options.deadline_ms = 200;
-    assert_ok(s->connection, transfer_start(s->connection, &s->streams, &command, &options, &task));
+    assert_ok(s->connection,
+              transfer_execute_start(s->connection, &s->streams, &command, &options, &task));
     assert_in_range(loop(task, NULL).advances, 3, 12);
     assert_status(s->connection, ec_task_finish(task, &s->outcome), EC_TIMEOUT);
     run_sql(s->sql, "ROLLBACK");
@@ -393,8 +399,9 @@ static void test_many_in_one_loop(void **state)
 
             if (tasks[i] == NULL && started < TASKS) {
                 assert_ok(connections[i],
-                          transfer_start(connections[i], started % 4 == 0 ? &back : &s->streams,
-                                         &command, NULL, &tasks[i]));
+                          transfer_execute_start(connections[i],
+                                                 started % 4 == 0 ? &back : &s->streams, &command,
+                                                 NULL, &tasks[i]));
                 started++;
             }
             if (tasks[i] != NULL && advance(tasks[i]) == EC_OK) {

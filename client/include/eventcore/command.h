@@ -213,7 +213,7 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
  *     fulfil_write_at, fulfil_write_optional
  *     fulfil_execute(connection, &streams, &command, &outcome)
  *     fulfil_execute_with(connection, &streams, &command, &options, &outcome)
- *     fulfil_start(connection, &streams, &command, &options, &task)    without blocking: task.h
+ *     fulfil_execute_start(connection, &streams, &command, &options, &task)    see task.h
  *     fulfil_prepare(&streams, &command)    an ec_command for ec_execute_batch() and its kin
  *     fulfil_definition    for ec_execute
  *
@@ -352,7 +352,7 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
     {                                                                                              \
         return ec_execute(connection, &name##_definition, streams, command, NULL, outcome);        \
     }                                                                                              \
-    static inline EC_UNUSED ec_status name##_start(                                                \
+    static inline EC_UNUSED ec_status name##_execute_start(                                        \
         ec_connection *connection, const name##_streams *streams, const command_type *command,     \
         const ec_execute_options *options, ec_task **task)                                         \
     {                                                                                              \

@@ -2,11 +2,11 @@
  * @file
  * Commands, appends and reads that do not block, for programs with an event loop.
  *
- * A function NAME_start() begins what NAME() would have done, and makes a task. The program then
- * waits, beside whatever else it waits for, until the task's socket is ready or its time is over,
- * and advances it, until it has ended:
+ * A function NAME_execute_start() begins what the one without _start would do, and makes a task.
+ * The program then waits, beside whatever else it waits for, until the task's socket is ready or
+ * its time is over, and advances it, until it has ended:
  *
- *     transfer_start(connection, &streams, &command, NULL, &task);
+ *     transfer_execute_start(connection, &streams, &command, NULL, &task);
  *     while (ec_task_advance(task) == EC_PENDING) {
  *         struct pollfd polled = {ec_task_socket(task), ec_task_events(task), 0};
  *         poll(&polled, 1, ec_task_timeout_ms(task));
@@ -35,7 +35,7 @@ extern "C" {
 /* ------------------------------------------------------------------ starting */
 
 /**
- * Start a command, as ec_execute() executes it. EC_COMMAND makes NAME_start() of it.
+ * Start a command, as ec_execute() executes it. EC_COMMAND makes NAME_execute_start() of it.
  *
  * @param connection  of the thread that calls; need not be connected (see ec_connect_options).
  * @param definition  lives until the task is finished, like `command` and what `options->metadata`
