@@ -249,7 +249,7 @@ static void execute_alone(ec_batch *batch, size_t command)
         execution->in_doubt = false;
         ec_execution_resume(execution);
     }
-    ec_drive(execution, batch->list.connection, &batch->list.until);
+    ec_drive_to_end(execution, batch->list.connection, &batch->list.until);
 }
 
 /* Take the results of those that are done. The rest is what is active in the next round. */

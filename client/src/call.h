@@ -48,7 +48,8 @@ typedef struct ec_call {
 typedef struct ec_round_trip {
     ec_call calls[EC_MAX_CALLS];
     size_t count;
-    size_t rows_of; /* the call whose rows are the reply; `count`: of none */
+    size_t rows_of;     /* the call whose rows are the reply; `count`: of none */
+    bool only_prepares; /* the calls' statements, and runs none */
 } ec_round_trip;
 
 /* An event to be appended, with the id that it keeps through all tries. */

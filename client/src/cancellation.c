@@ -5,7 +5,7 @@
  * it. Throwing the switch does only what a signal handler may: an atomic exchange without a lock,
  * and write().
  */
-#include "cancellation.h"
+#include "eventcore/eventcore.h"
 
 #include <errno.h>
 #include <fcntl.h>

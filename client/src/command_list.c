@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "observe.h"
 #include "options.h"
 
 static ec_status fail_all(ec_connection *connection, ec_command *commands, size_t count,
@@ -42,6 +43,7 @@ ec_status ec_command_list_open(ec_command_list *list, ec_connection *connection,
     list->metadata = ec_metadata_merge(list->options.metadata, &connection->metadata);
     list->options.metadata = &list->metadata;
     list->options.snapshots = NULL; /* they are of one command's state */
+    list->options.hooks = ec_connection_hooks(connection, list->options.hooks);
     list->until = ec_until_after(list->options.deadline_ms, list->options.cancellation);
     return EC_OK;
 }
@@ -69,6 +71,7 @@ void ec_command_list_finish(ec_command_list *list, size_t index)
 {
     ec_execution *execution = &list->executions[index];
 
+    ec_observe_finish(execution);
     list->commands[index].status = execution->failure.status;
     if (execution->failure.status != EC_OK && index < list->failed) {
         ec_failure_move(&list->connection->failure, &execution->failure);

@@ -42,7 +42,7 @@ ec_status ec_connect(ec_connection **connection, const char *conninfo,
     ec_status status = ec_connection_new(connection, conninfo, options);
     ec_until until;
 
-    if (status != EC_OK)
+    if (status != EC_OK || (*connection)->options.lazy)
         return status;
     until = ec_until_after((*connection)->options.timeout_ms, NULL);
     return ec_connection_open(*connection, &until, &(*connection)->failure);
@@ -52,12 +52,28 @@ void ec_close(ec_connection *connection)
 {
     if (connection == NULL)
         return;
+    if (connection->task != NULL)
+        ec_task_abandon(connection->task);
     PQfinish(connection->pg);
     ec_failure_clear(&connection->failure);
     ec_arena_free(&connection->metadata_memory);
     free(connection->conninfo);
     free(connection->store);
     free(connection);
+}
+
+ec_status ec_set_hooks(ec_connection *connection, const ec_hooks *hooks)
+{
+    ec_hooks taken = EC_HOOKS_INIT;
+
+    if (connection->task != NULL || !ec_options_take(&taken, sizeof taken, hooks))
+        return ec_fail(&connection->failure, EC_INVALID_ARGUMENT,
+                       "the hooks are not initialised, or the connection has a task");
+    ec_failure_clear(&connection->failure);
+    taken.struct_size = sizeof taken;
+    connection->hooks = taken;
+    connection->hooked = hooks != NULL;
+    return EC_OK;
 }
 
 ec_status ec_error_status(const ec_connection *connection)

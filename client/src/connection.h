@@ -13,15 +13,40 @@ struct ec_connection {
     ec_connect_options options;
     ec_metadata metadata; /* of all that is written, in metadata_memory */
     ec_arena metadata_memory;
-    ec_heat heat;                      /* of the commands executed */
+    ec_heat heat; /* of the commands executed */
+    ec_hooks hooks;
+    bool hooked;                       /* there are hooks */
     ec_failure failure;                /* of the last call */
     bool prepared[EC_STATEMENT_COUNT]; /* on `pg` */
     ec_pool *pool;                     /* that lent it; NULL: none */
+    ec_task *task;                     /* that has the sole use of it; NULL: none */
+    bool advancing;                    /* that task is being advanced */
 };
 
 /* As ec_connect(), but without connecting. EC_OK, EC_INVALID_ARGUMENT or EC_NO_MEMORY. */
 ec_status ec_connection_new(ec_connection **connection, const char *conninfo,
                             const ec_connect_options *options);
+
+/* The hooks that were given to a call, or else those of the connection; NULL: none. */
+static inline const ec_hooks *ec_connection_hooks(const ec_connection *connection,
+                                                  const ec_hooks *given)
+{
+    return given == NULL && connection->hooked ? &connection->hooks : given;
+}
+
+/* End a task of a connection that is going to be closed. */
+void ec_task_abandon(ec_task *task);
+
+/* Whether a task that is not being advanced has the sole use of it. */
+static inline bool ec_connection_is_taken(const ec_connection *connection)
+{
+    return connection->task != NULL && !connection->advancing;
+}
+
+/*
+ * The three that follow are round trips (exchange.h) that are waited for. A task that has not ended
+ * makes them fail with EC_INVALID_ARGUMENT.
+ */
 
 /* Connect unless connected. EC_OK, EC_CONNECTION_LOST, EC_TIMEOUT or EC_CANCELLED. */
 ec_status ec_connection_open(ec_connection *connection, const ec_until *until, ec_failure *failure);
@@ -38,6 +63,9 @@ ec_status ec_connection_send(ec_connection *connection, const ec_round_trip *tri
 /* As ec_connection_send(), for one call. */
 ec_status ec_connection_call(ec_connection *connection, const ec_call *call, const ec_until *until,
                              ec_events **rows, ec_failure *failure, bool *maybe_done);
+
+/* Leave the transaction, if the connection is in one; if that fails, give the connection up. */
+void ec_connection_roll_back(ec_connection *connection);
 
 /* ------------------------------------------------------------------ pipelining */
 
@@ -72,7 +100,5 @@ void ec_pipeline_abandon(ec_connection *connection);
 
 /* Leave pipeline mode; the connection is given up if results are still to come. */
 void ec_pipeline_leave(ec_connection *connection);
-/* Leave the transaction, if the connection is in one; if that does not work, give it up. */
-void ec_connection_roll_back(ec_connection *connection);
 
 #endif

@@ -30,6 +30,7 @@
 
 #include "event_id.h"
 #include "fold.h"
+#include "observe.h"
 #include "retry.h"
 #include "snapshot.h"
 
@@ -121,15 +122,16 @@ static bool is_locked_next(const ec_execution *execution)
 static void begin_attempt(ec_execution *execution)
 {
     ec_context *context = &execution->context;
+    bool repeats = execution->in_doubt || execution->definition == NULL;
 
     execution->outcome->attempts++;
-    if (execution->in_doubt || execution->definition == NULL) {
-        execution->locked = false;
+    execution->locked = !repeats && is_locked_next(execution);
+    ec_observe_attempt(execution);
+    if (repeats) {
         execution->step = EC_STEP_APPEND;
         return;
     }
     end_attempt(execution);
-    execution->locked = is_locked_next(execution);
     execution->reads = 0;
     execution->whole = execution->discovered = false;
     execution->snapshot.memory = &context->memory;
@@ -174,14 +176,18 @@ static void retry_after(ec_execution *execution, ec_failure *failure)
         random = UINT64_MAX / 2;
     execution->delay_us = ec_backoff_us(&execution->options, execution->outcome->attempts, random);
     execution->step = EC_STEP_SLEEP;
+    ec_observe_retry(execution, failure);
     ec_failure_move(&execution->failure, failure); /* in case the deadline comes first */
 }
 
-static void take_metadata(ec_execution *execution, const ec_metadata *metadata)
+/* Take the metadata and the hooks. */
+static void take_company(ec_execution *execution, const ec_execute_options *options)
 {
     execution->context.metadata = &execution->metadata;
-    if (metadata != NULL)
-        ec_metadata_prepare(&execution->metadata, metadata, &execution->memory,
+    if (!ec_observe_start(execution, options->hooks))
+        ec_fail(&execution->failure, EC_INVALID_ARGUMENT, "the hooks are not initialised");
+    else if (options->metadata != NULL)
+        ec_metadata_prepare(&execution->metadata, options->metadata, &execution->memory,
                             &execution->failure);
 }
 
@@ -196,11 +202,11 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
                                 .outcome = outcome};
     execution->context.streams = &execution->streams;
     execution->context.event_types = definition->event_types;
-    ec_check_options(options, &execution->failure);
+    take_company(execution, options);
+    if (execution->failure.status == EC_OK)
+        ec_check_options(options, &execution->failure);
     if (execution->failure.status == EC_OK && options->snapshots != NULL)
         ec_snapshots_check(options->snapshots, definition, &execution->failure);
-    if (execution->failure.status == EC_OK)
-        take_metadata(execution, options->metadata);
     if (execution->failure.status == EC_OK)
         ec_streams_bind(&execution->given, &execution->memory, definition, ids,
                         &execution->failure);
@@ -212,7 +218,7 @@ void ec_execution_start(ec_execution *execution, const ec_definition *definition
 
 void ec_execution_start_append(ec_execution *execution, const ec_stream_event *events,
                                size_t event_count, const ec_expectation *expected,
-                               size_t expected_count, const ec_metadata *metadata,
+                               size_t expected_count, const ec_execute_options *options,
                                const char *store, ec_outcome *outcome)
 {
     ec_context *context = &execution->context;
@@ -223,7 +229,7 @@ void ec_execution_start_append(ec_execution *execution, const ec_stream_event *e
                                 .expected = expected,
                                 .expected_count = expected_count};
     context->streams = &execution->streams;
-    take_metadata(execution, metadata);
+    take_company(execution, options == NULL ? &execution->options : options);
     if (execution->failure.status != EC_OK) {
         finish(execution);
         return;
@@ -423,7 +429,10 @@ static void take_conflict(ec_execution *execution, const ec_events *rows)
     if (failure.violations == NULL || !ec_outcome_conflict(execution->outcome, rows)) {
         ec_failure_clear(&failure);
         finish_out_of_memory(execution);
-    } else if (execution->definition == NULL)
+        return;
+    }
+    ec_observe_conflict(execution, &failure);
+    if (execution->definition == NULL)
         finish_with(execution, &failure);
     else
         retry_after(execution, &failure);
@@ -464,7 +473,16 @@ static void take_append(ec_execution *execution, const ec_events *rows)
         return;
     }
     execution->in_doubt = false;
+    ec_observe_commit(execution);
     finish(execution);
+}
+
+/* A round trip is over. */
+static void observe_step(ec_execution *execution)
+{
+    if (execution->step == EC_STEP_READ || execution->step == EC_STEP_APPEND)
+        ec_observe_phase(execution,
+                         execution->step == EC_STEP_READ ? EC_PHASE_READ : EC_PHASE_APPEND);
 }
 
 void ec_execution_rows(ec_execution *execution, ec_events *rows)
@@ -475,8 +493,10 @@ void ec_execution_rows(ec_execution *execution, ec_events *rows)
         return;
     }
     ec_failure_clear(&execution->failure);
+    observe_step(execution);
     if (execution->step == EC_STEP_READ) {
         take_read(execution, rows);
+        ec_observe_phase(execution, EC_PHASE_HANDLE);
         return;
     }
     take_append(execution, rows);
@@ -491,6 +511,7 @@ void ec_execution_failed(ec_execution *execution, ec_failure *failure, bool mayb
         execution->step = EC_STEP_DONE;
         return;
     }
+    observe_step(execution);
     if (execution->step == EC_STEP_APPEND && maybe_done)
         execution->in_doubt = true;
     execution->rereads |= !ec_is_lost_race(failure);
@@ -503,6 +524,7 @@ void ec_execution_failed(ec_execution *execution, ec_failure *failure, bool mayb
 void ec_execution_resume(ec_execution *execution)
 {
     ec_failure_clear(&execution->failure);
+    ec_observe_phase(execution, EC_PHASE_PAUSE);
     begin_attempt(execution);
 }
 

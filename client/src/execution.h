@@ -33,6 +33,15 @@ typedef enum ec_step {
     EC_STEP_DONE
 } ec_step;
 
+/* What its hooks are to be told of; see observe.h. Without hooks, `on` is all that is looked at. */
+typedef struct ec_observation {
+    bool on;
+    ec_hooks hooks;
+    int64_t started;
+    int64_t last;        /* when the phase that goes on began */
+    int64_t phase_us[4]; /* by ec_phase */
+} ec_observation;
+
 typedef struct ec_execution {
     ec_step step;
     int64_t delay_us;
@@ -54,6 +63,7 @@ typedef struct ec_execution {
     ec_events *replies[EC_MAX_REPLIES]; /* to reads, those of attempts before first */
     size_t reply_count;
     size_t kept_count;
+    ec_observation observation;
 
     /* Of the attempt: */
     bool locked;
@@ -73,19 +83,20 @@ typedef struct ec_execution {
 /*
  * Start a command. `definition`, `command` and `store` must live as long as the execution; `ids`,
  * the streams struct, is copied. `options->metadata`, NULL for none, is all that is to be added,
- * the connection's included; it must live as long as the execution. `outcome` is empty.
+ * the connection's included; it must live as long as the execution, and so with `options->hooks`.
+ * `outcome` is empty.
  */
 void ec_execution_start(ec_execution *execution, const ec_definition *definition, const void *ids,
                         const void *command, const ec_execute_options *options, const char *store,
                         ec_outcome *outcome);
 
 /*
- * Start an append of these events, with these expectations or, if NULL, with none. `metadata` is as
- * above.
+ * Start an append of these events, with these expectations or, if NULL, with none. Of the options,
+ * NULL for the defaults, `metadata` and `hooks` are as above.
  */
 void ec_execution_start_append(ec_execution *execution, const ec_stream_event *events,
                                size_t event_count, const ec_expectation *expected,
-                               size_t expected_count, const ec_metadata *metadata,
+                               size_t expected_count, const ec_execute_options *options,
                                const char *store, ec_outcome *outcome);
 
 /* The calls that READ or APPEND asks for, encoded into `memory`. */

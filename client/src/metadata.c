@@ -173,6 +173,9 @@ ec_status ec_set_metadata(ec_connection *connection, const ec_metadata *metadata
     ec_added_metadata checked;
     ec_arena memory = {NULL};
 
+    if (connection->task != NULL)
+        return ec_fail(failure, EC_INVALID_ARGUMENT,
+                       "the connection is in use by a task that has not ended");
     ec_failure_clear(failure);
     ec_metadata_prepare(&checked, &copy, &memory, failure);
     for (size_t i = 0; i < KEY_COUNT && failure->status == EC_OK; i++) {

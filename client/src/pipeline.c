@@ -281,7 +281,7 @@ ec_status ec_execute_pipelined(ec_connection *connection, ec_command *commands, 
     run(&pipeline);
     for (size_t i = 0; i < count; i++)
         if (pipeline.list.aside[i]) {
-            ec_drive(&pipeline.list.executions[i], connection, &pipeline.list.until);
+            ec_drive_to_end(&pipeline.list.executions[i], connection, &pipeline.list.until);
             ec_command_list_finish(&pipeline.list, i);
         }
     return ec_command_list_close(&pipeline.list);

@@ -360,7 +360,10 @@ void ec_pool_release(ec_pool *pool, ec_connection *connection)
         return;
     }
     connection->pool = NULL;
+    if (connection->task != NULL)
+        ec_task_abandon(connection->task);
     if (is_reusable(connection)) {
+        ec_set_hooks(connection, NULL);
         ec_set_metadata(connection, NULL); /* and with it the last error */
     } else {
         ec_close(connection);

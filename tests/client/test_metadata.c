@@ -71,7 +71,8 @@ static void append_with(struct fixture *f, const char *own, const ec_metadata *k
 {
     ec_stream_event event = {"a", {.type = "Noted", .metadata = own}};
 
-    ec_execution_start_append(&f->execution, &event, 1, NULL, 0, keys, NULL, f->outcome);
+    f->options.metadata = keys;
+    ec_execution_start_append(&f->execution, &event, 1, NULL, 0, &f->options, NULL, f->outcome);
 }
 
 static void test_own_metadata_goes_first(void **state)

@@ -185,7 +185,7 @@ static void sever(ec_connection *connection, int *peer)
     int pair[2];
 
     /* A peer that is there, and silent: as one that was unplugged. */
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     assert_int_equal(dup2(pair[0], PQsocket(connection->pg)), PQsocket(connection->pg));
     close(pair[0]);
     *peer = pair[1];

@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 flock client make -s --no-print-directory client >&2
 examples=$PWD/client/build/examples
 mapfile -t programs < <(basename -s .c -a client/examples/*.c)
-echo "1..$((2 * ${#programs[@]} + 14))" # twice six programs, and an import, twice
+# twice six programs, and an import, twice; and the two with event loops
+echo "1..$((2 * ${#programs[@]} + 16))"
 
 createdb -T eventcore examples
 conninfo="host=$PGHOST port=$PGPORT user=$PGUSER dbname=examples"
@@ -80,6 +81,37 @@ status 1" 'all lines but those that are refused, with number and reason'
 imports "$file" "$refused
 0 listed, 151 unchanged, 5 refused
 status 1" 'the same file again writes nothing'
+
+prints event_loop_libuv '60 transfers over 4 connections: 60 done, 0 failed' 'many at once'
+
+# Two clients at once, of whom the first takes its time.
+"$examples/event_loop_poll" "$conninfo" "$CLUSTER_DIR/tickets" &
+server=$!
+answers=$(perl -MIO::Socket::UNIX -e '
+    sub connected {
+        for (1 .. 500) {
+            my $client = IO::Socket::UNIX->new(Peer => $ARGV[0]);
+            return $client if $client;
+            select undef, undef, undef, 0.02;
+        }
+        die "there is no server";
+    }
+    my ($slow, $quick) = (connected(), connected());
+    $slow->print("Ham");
+    $quick->print("Hamlet\nHamlet\n");
+    print scalar <$quick>, scalar <$quick>;
+    $slow->print("let\n");
+    print scalar <$slow>;
+    $quick->print("Hamlet\nMacbeth\n");
+    print scalar <$quick>, scalar <$quick>;
+' "$CLUSTER_DIR/tickets")
+kill "$server"
+wait "$server" 2>/dev/null || true
+is "$answers" 'seat 1
+seat 2
+seat 3
+rejected: sold_out: all 3 seats
+seat 1' 'event_loop_poll: serves clients side by side'
 
 for program in "${programs[@]}"; do
     mapfile -t files < <(sed -n 's|^#include "\(.*\)"|client/examples/\1|p' "client/examples/$program.c")

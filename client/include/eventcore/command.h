@@ -220,6 +220,7 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
  *     fulfil_write_at, fulfil_write_optional
  *     fulfil_execute(connection, &streams, &command, &outcome)
  *     fulfil_execute_with(connection, &streams, &command, &options, &outcome)
+ *     fulfil_execute_start(connection, &streams, &command, &options, &task)    see task.h
  *     fulfil_prepare(&streams, &command)    an ec_command for ec_execute_batch() and its kin
  *     fulfil_definition    for ec_execute
  *
@@ -357,6 +358,12 @@ EC_API ec_status ec_discover(ec_context *context, size_t slot, const char *id, s
         ec_outcome **outcome)                                                                      \
     {                                                                                              \
         return ec_execute(connection, &name##_definition, streams, command, NULL, outcome);        \
+    }                                                                                              \
+    static inline EC_UNUSED ec_status name##_execute_start(                                        \
+        ec_connection *connection, const name##_streams *streams, const command_type *command,     \
+        const ec_execute_options *options, ec_task **task)                                         \
+    {                                                                                              \
+        return ec_execute_start(connection, &name##_definition, streams, command, options, task);  \
     }                                                                                              \
     static inline EC_UNUSED ec_command name##_prepare(const name##_streams *streams,               \
                                                       const command_type *command)                 \

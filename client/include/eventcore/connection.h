@@ -14,6 +14,9 @@ extern "C" {
 /** A connection to a store, with its last error; for one thread at a time. */
 typedef struct ec_connection ec_connection;
 
+/** What is under way on a connection; see task.h. */
+typedef struct ec_task ec_task;
+
 /** A stream that was not at its expected version. */
 typedef struct ec_violation {
     const char *stream_id; /**< the stream */
@@ -28,12 +31,13 @@ typedef struct ec_connect_options {
     int64_t timeout_ms; /**< for connecting, and for each ec_append and ec_read_*; 0: no limit */
     bool unprepared;    /**< no prepared statements, for a pooler in transaction mode. Without it
                              the library finds out by itself, at the price of a try */
+    bool lazy;          /**< ec_connect() only notes all this, and the first call connects */
 } ec_connect_options;
 
 /** The defaults: the store `default`, no limit of time, prepared statements. */
 #define EC_CONNECT_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(ec_connect_options), NULL, 0, false                                                 \
+        sizeof(ec_connect_options), NULL, 0, false, false                                          \
     }
 
 /**

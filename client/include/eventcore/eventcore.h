@@ -32,6 +32,7 @@
 #include "connection.h"
 #include "event.h"
 #include "execute.h"
+#include "hooks.h"
 #include "iterator.h"
 #include "outcome.h"
 #include "pool.h"
@@ -39,6 +40,7 @@
 #include "snapshot.h"
 #include "status.h"
 #include "subscription.h"
+#include "task.h"
 #include "upcast.h"
 
 #endif

@@ -6,6 +6,7 @@
 #define EVENTCORE_EXECUTE_H
 
 #include "command.h"
+#include "hooks.h"
 #include "outcome.h"
 #include "snapshot.h"
 
@@ -34,6 +35,12 @@ EC_API void ec_cancel(ec_cancellation *cancellation);
 
 /** Whether the switch was thrown. Of NULL never. */
 EC_API bool ec_is_cancelled(const ec_cancellation *cancellation);
+
+/**
+ * A descriptor that becomes readable when the switch is thrown, and remains so: for an event loop
+ * to wait for. It belongs to the switch; do not read from it.
+ */
+EC_API int ec_cancellation_descriptor(const ec_cancellation *cancellation);
 
 /** Free it, when no execution uses it any more. NULL is allowed. */
 EC_API void ec_cancellation_free(ec_cancellation *cancellation);
@@ -69,6 +76,7 @@ typedef struct ec_execute_options {
     bool (*retry)(void *argument, const ec_failed_attempt *attempt);
     void *retry_argument;          /**< is passed on to `retry` */
     const ec_snapshots *snapshots; /**< of the command's state, for ec_execute(); NULL: none */
+    const ec_hooks *hooks;         /**< in place of the connection's; NULL: those */
 } ec_execute_options;
 
 /** The default: 10 tries, locked after three lost races, pauses of 1 to 250 ms, no deadline. */
@@ -87,7 +95,7 @@ typedef struct ec_execute_options {
 #define EC_EXECUTE_OPTIONS_(max_attempts, lock_after, base_ms, cap_ms, deadline_ms)                \
     {                                                                                              \
         sizeof(ec_execute_options), max_attempts, lock_after, base_ms, cap_ms, 100, deadline_ms,   \
-            false, NULL, NULL, NULL, NULL, NULL                                                    \
+            false, NULL, NULL, NULL, NULL, NULL, NULL                                              \
     }
 /** @endcond */
 

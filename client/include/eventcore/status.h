@@ -38,6 +38,7 @@ extern "C" {
     X(FORBIDDEN, forbidden, 11, "the command was rejected: its caller is not allowed to do it")    \
     X(INVALID_COMMAND, invalid_command, 12, "the command was rejected: it is not valid in itself") \
     X(CANCELLED, cancelled, 13, "the program asked to stop")                                       \
+    X(PENDING, pending, 14, "a task has not ended yet")                                            \
     X(FAILED, failed, 10, "a callback failed for a reason of its own")                             \
     X(VERSION_CONFLICT, version_conflict, 101, "a stream is not at its expected version")          \
     X(UNDECLARED_STREAM, undeclared_stream, 102, "a stream was written that is not declared so")   \
