@@ -116,7 +116,7 @@ static void compare_one(struct actor *actor, ec_connection *connection)
     options.lock_after = rand_r(&actor->seed) % 16 == 0 ? 0 : -1;
     ec_execution_start(&execution, &tally_definition, &ids, &command, &options, NULL,
                        ec_outcome_prepare(&outcome));
-    ec_drive(&execution, connection, &until);
+    ec_drive_to_end(&execution, connection, &until);
     assert_int_equal(outcome->status, EC_OK);
     fold_all(connection, &ids, &execution.streams, without);
     actor->compared++;

@@ -62,6 +62,7 @@ static void take(input *in, struct appended *appended)
 static ec_status append(ec_test_store *store, struct appended *appended)
 {
     const ec_metadata metadata = {.user_id = "somebody"};
+    ec_execute_options options = EC_EXECUTE_OPTIONS_INIT;
     ec_outcome *outcome = NULL;
     ec_failure failure = {.status = EC_OK};
     ec_arena memory = {NULL};
@@ -70,10 +71,11 @@ static ec_status append(ec_test_store *store, struct appended *appended)
     ec_round_trip trip;
     ec_status status;
 
+    options.metadata = &metadata;
     require(ec_outcome_prepare(&outcome) != NULL);
     ec_execution_start_append(&execution, appended->events, appended->event_count,
                               appended->expected_count == 0 ? NULL : appended->expected,
-                              appended->expected_count, &metadata, NULL, outcome);
+                              appended->expected_count, &options, NULL, outcome);
     if (execution.step == EC_STEP_APPEND) {
         require(ec_execution_encode(&execution, &trip, &memory, &failure) == EC_OK);
         if (ec_test_store_append(store, execution.context.entries, execution.context.entry_count,
