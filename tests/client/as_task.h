@@ -93,8 +93,10 @@ static EC_UNUSED ec_status execute_as_task(ec_connection *connection,
     ec_task *task;
     ec_status status = ec_execute_start(connection, definition, streams, command, options, &task);
 
-    if (status != EC_OK)
-        return status;
+    if (status != EC_OK) /* a task that was not started has no outcome: refused again, for that */
+        return outcome == NULL
+                   ? status
+                   : ec_execute(connection, definition, streams, command, options, outcome);
     loop(task, options == NULL ? NULL : options->cancellation);
     return ec_task_finish(task, outcome);
 }

@@ -250,7 +250,10 @@ static void resize_meanwhile(struct subscriber *r)
     if (r->calls == 1)
         run_sql(r->server->sql, "SELECT eventcore.resize_subscription('%s', 2)", r->name);
     if (r->calls == 6)
-        run_sql(r->server->sql, "SELECT eventcore.reset_subscription('%s')", r->name);
+        run_sql(r->server->sql,
+                "SELECT eventcore.reset_subscription('%s', min(global_position) - 1)"
+                " FROM eventcore.events WHERE starts_with(stream_id, '%s')",
+                r->name, r->name);
 }
 
 /* What was taken before cannot be committed any more; it is taken again, not the run's end. */
