@@ -40,6 +40,7 @@ compile() {
     cc -std=c11 -Wall -Wextra -Werror -Iclient/include -Iclient/examples -x c - -x none client/build/libeventcore.a $libraries -o "$1"
 }
 frame() {
+    echo '#include <poll.h>'
     snippet c 1 | sed '/^int main/,$d'
     cat <<'EOF'
 ec_status fragment(ec_connection *bank, transfer_streams streams, struct transfer command, ec_outcome *outcome);
